@@ -1,0 +1,183 @@
+"""The table of a corpus's clips: one row a clip, one schema, and the check that no identity is in two splits."""
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+from dfd.errors import ManifestError
+from dfd.labels import Label
+from dfd.paths import atomic_file
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One labelled video file.
+
+    `clip_id` is unique within its corpus, methods and compressions included (`swap/id007`, not `id007`), so that the
+    same pair of people under four methods stays four clips. A fake has a target (whose clip it was) and a source (whose
+    face or motion was put in); a real clip has a target only. Identity names are global: an adapter prefixes its own
+    (`ff-000`), so that a person keeps one name, and one split, across corpora.
+    """
+
+    corpus: str
+    clip_id: str
+    path: Path
+    label: Label
+    method: str  # "original" for a real clip
+    compression: str  # "raw", "c23", "c40" or ""
+    target_identity: str
+    source_identity: str  # "" when there is none
+    split: Split
+    official_split: bool
+    frames: int | None = None
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """Everybody whose face went into the clip."""
+        return frozenset(name for name in (self.target_identity, self.source_identity) if name)
+
+
+COLUMNS = (
+    "corpus",
+    "clip_id",
+    "path",
+    "label",
+    "method",
+    "compression",
+    "target_identity",
+    "source_identity",
+    "split",
+    "official_split",
+    "frames",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A corpus's clips, in a fixed order."""
+
+    name: str
+    clips: tuple[Clip, ...]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self.clips)
+
+    def split(self, split: Split) -> "Manifest":
+        """The clips of one split."""
+        return replace(self, clips=tuple(clip for clip in self.clips if clip.split == split))
+
+    def map(self, change: Callable[[Clip], Clip]) -> "Manifest":
+        """The same manifest with every clip changed."""
+        return replace(self, clips=tuple(change(clip) for clip in self.clips))
+
+    def digest(self) -> str:
+        """sha256 over every column but the path: what the data is, wherever it lies. First 16 hex digits."""
+        digest = hashlib.sha256(self.name.encode())
+        for clip in sorted(self.clips, key=lambda clip: (clip.corpus, clip.clip_id)):
+            digest.update("\x1f".join(text for name, text in _row(clip, Path()).items() if name != "path").encode())
+        return digest.hexdigest()[:16]
+
+    def check(self) -> "Manifest":
+        """Return self if it is sound.
+
+        Raises:
+            ManifestError: no clips, a clip id twice, or an identity (target or source) in two splits.
+        """
+        if not self.clips:
+            raise ManifestError(f"corpus '{self.name}' has no clips")
+        seen: set[tuple[str, str]] = set()
+        where: dict[str, set[str]] = defaultdict(set)
+        for clip in self.clips:
+            if (clip.corpus, clip.clip_id) in seen:
+                raise ManifestError(
+                    f"corpus '{clip.corpus}' has the clip id '{clip.clip_id}' twice; ids must be unique"
+                )
+            seen.add((clip.corpus, clip.clip_id))
+            for identity in clip.identities:
+                where[identity].add(clip.split)
+        leaks = sorted(identity for identity, splits in where.items() if len(splits) > 1)
+        if leaks:
+            raise ManifestError(
+                f"corpus '{self.name}' leaks {len(leaks)} identities between splits, for example '{leaks[0]}' "
+                f"({' and '.join(sorted(where[leaks[0]]))}); give each identity, target or source, one split"
+            )
+        return self
+
+    def write(self, path: Path) -> None:
+        """Write as CSV, clip paths relative to the file's folder where they lie under it."""
+        with atomic_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(_row(clip, path.parent.resolve()) for clip in self.clips)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest that `Manifest.write` wrote, or a person in its columns.
+
+    Raises:
+        ManifestError: the file is missing, lacks a column, or has a value that is not allowed (the line is named).
+    """
+    if not path.is_file():
+        raise ManifestError(f"there is no manifest at {path}; make it with `dfd preprocess` or `dfd sample`")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+        if missing:
+            raise ManifestError(f"{path} lacks the column '{missing[0]}'; a manifest has {', '.join(COLUMNS)}")
+        clips = [_clip(row, path, line) for line, row in enumerate(reader, start=2)]
+    return Manifest(name=clips[0].corpus if clips else path.parent.name, clips=tuple(clips))
+
+
+def merge(manifests: Iterable[Manifest]) -> Manifest:
+    """Several corpora as one, named `first+second`; a clip is then known by corpus and clip id together."""
+    parts = list(manifests)
+    return Manifest("+".join(part.name for part in parts), tuple(clip for part in parts for clip in part))
+
+
+def _row(clip: Clip, folder: Path) -> dict[str, str]:
+    path = clip.path.resolve()
+    return {
+        "corpus": clip.corpus,
+        "clip_id": clip.clip_id,
+        "path": (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix(),
+        "label": clip.label.word,
+        "method": clip.method,
+        "compression": clip.compression,
+        "target_identity": clip.target_identity,
+        "source_identity": clip.source_identity,
+        "split": clip.split,
+        "official_split": "yes" if clip.official_split else "no",
+        "frames": "" if clip.frames is None else str(clip.frames),
+    }
+
+
+def _clip(row: dict[str, str], path: Path, line: int) -> Clip:
+    try:
+        split = row["split"]
+        if split not in SPLITS:
+            raise ValueError(f"'{split}' is not one of {', '.join(SPLITS)}")
+        return Clip(
+            corpus=row["corpus"],
+            clip_id=row["clip_id"],
+            path=(path.parent / row["path"]).resolve(),
+            label=Label.parse(row["label"]),
+            method=row["method"],
+            compression=row["compression"],
+            target_identity=row["target_identity"],
+            source_identity=row["source_identity"],
+            split=split,
+            official_split=row["official_split"] == "yes",
+            frames=int(row["frames"]) if row["frames"] else None,
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ManifestError(f"{path} line {line}: {error}") from None
