@@ -1,0 +1,176 @@
+"""Experiments: one YAML file is the whole experiment; unknown keys and impossible values are refused by name."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from dfd.errors import ExperimentError
+from dfd.models import MODELS, FrameOrder
+from dfd.models.resnext_lstm import BackboneName, Pooling
+from dfd.recipe import CropRecipe
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Part):
+    """Which clips are read, and how."""
+
+    corpora: tuple[str, ...] = Field(min_length=1, description="names of preprocessed corpora, see `dfd preprocess`")
+    frame_order: FrameOrder = "natural"
+
+
+class Model(_Part):
+    """Hyperparameters of `dfd.models.build`, and the sequence length it is trained at."""
+
+    name: str = "resnext_lstm"
+    sequence_length: int = Field(20, ge=1, description="frames read at once")
+    backbone: BackboneName = "resnext50_32x4d"
+    weights: str = Field("IMAGENET1K_V2", description="the backbone's start: a torchvision name, or none")
+    hidden: int = Field(2048, ge=1, description="LSTM units")
+    layers: int = Field(1, ge=1, description="LSTM layers")
+    dropout: float = Field(0.4, ge=0, lt=1)
+    pooling: Pooling = "mean"
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.name not in MODELS:
+            raise ValueError(f"unknown model '{self.name}'; choose one of {', '.join(MODELS)}")
+        return self
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """What `build` takes besides the name."""
+        return self.model_dump(exclude={"name", "sequence_length"})
+
+
+class Stage(_Part):
+    """One run of the training loop."""
+
+    epochs: int = Field(10, ge=1)
+    batch: int = Field(16, ge=1, description="clips (backbone stage: frames) a step")
+    steps: int | None = Field(None, ge=1, description="steps an epoch; by default one pass over the training clips")
+    optimiser: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0, description="its peak, where the schedule is one_cycle")
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["plateau", "one_cycle"] = "plateau"
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    clip_gradient: float | None = Field(None, gt=0, description="largest gradient norm")
+    patience: int = Field(2, ge=1, description="plateau: epochs without a lower validation loss before the rate drops")
+    stop_after: int | None = Field(None, ge=1, description="epochs without a lower validation loss before stopping")
+
+
+class Training(_Part):
+    """`end_to_end` fits everything at once; `two_stage` the backbone on single frames, then a head on its features."""
+
+    mode: Literal["end_to_end", "two_stage"] = "end_to_end"
+    backbone: Stage = Stage()
+    head: Stage = Stage()
+    augment: bool = Field(True, description="clip-consistent flips, shifts of brightness and contrast, small crops")
+    store_as: Literal["float32", "bfloat16"] = Field(
+        "float32", description="precision of the stored weights; every figure is measured on the weights as stored"
+    )
+
+
+class Sweep(_Part):
+    """Many sequence lengths from one backbone; each corpus gets its own heads."""
+
+    sequence_lengths: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    mean_pool: tuple[int, ...] = Field((), description="lengths at which the mean-pooling control is run")
+    shuffled: tuple[int, ...] = Field((), description="lengths at which the shuffled-frames control is run")
+
+
+class Experiment(_Part):
+    """One experiment, from data to checkpoint."""
+
+    name: str = Field(min_length=1)
+    seed: int = 0
+    data: Data
+    crop: CropRecipe = CropRecipe()
+    model: Model = Model()
+    train: Training = Training()
+    sweep: Sweep | None = None
+    published: dict[str, float | str] | None = Field(None, description="figures of a paper that this repeats")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        lengths = (self.model.sequence_length,) if self.sweep is None else self.sweep.sequence_lengths
+        if max(lengths) > self.crop.max_frames:
+            raise ValueError(f"sequence length {max(lengths)} is more than crop.max_frames, {self.crop.max_frames}")
+        return self
+
+    def flat(self) -> dict[str, str]:
+        """Every setting under its dotted name, for a run's parameters."""
+        return dict(_flatten(self.model_dump(mode="json", exclude_none=True), ""))
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read an experiment file; `extends:` names another one, relative to it, whose settings it overrides.
+
+    Raises:
+        ExperimentError: naming the file, the key and what is allowed.
+    """
+    settings = _read(path, seen=())
+    try:
+        return Experiment.model_validate(settings)
+    except ValidationError as error:
+        raise ExperimentError(f"{path}: {_explain(error)}") from None
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise ExperimentError(f"{path} extends itself; remove one 'extends:'")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ExperimentError(f"there is no experiment file {path}; experiments/ has some to start from") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).replace("\n", " ")
+        raise ExperimentError(f"{path} is not a readable YAML file: {reason}") from None
+    if not isinstance(settings, dict):
+        raise ExperimentError(f"{path} is not an experiment: it must be a YAML mapping with at least name and data")
+    parent = settings.pop("extends", None)
+    if parent is None:
+        return settings
+    if not isinstance(parent, str):
+        raise ExperimentError(f"{path}: 'extends' must be the path of one experiment file")
+    return _override(_read(path.parent / parent, (*seen, path.resolve())), settings)
+
+
+def _override(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _override(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "experiment"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(_keys_beside(first["loc"]))
+        return f"unknown key '{key}'; known here: {known}"
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
+    return f"'{key}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Experiment
+    for part in location[:-1]:
+        options = getattr(model.model_fields[str(part)].annotation, "__args__", None)
+        inner = options[0] if options else model.model_fields[str(part)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return list(model.model_fields)
+
+
+def _flatten(value: Any, prefix: str) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [item for key, inner in value.items() for item in _flatten(inner, f"{prefix}.{key}" if prefix else key)]
+    return [(prefix, ",".join(map(str, value)) if isinstance(value, list) else str(value))]
