@@ -1,0 +1,208 @@
+"""Face-only videos: made once, found again, nearly lossless, and never mixed between recipes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dfd import preprocess as module
+from dfd.checkpoints import load
+from dfd.corpora.folder import folder, split_of
+from dfd.errors import ManifestError, VideoError
+from dfd.faces import FaceFinder, face_clips
+from dfd.labels import Label
+from dfd.manifest import COLUMNS, Clip, Manifest, read_manifest
+from dfd.models import to_input
+from dfd.preprocess import load_crops, load_face_clip, preprocess
+from dfd.recipe import CropRecipe
+from dfd.video import write_video
+from tests import videos
+
+RECIPE = CropRecipe(max_frames=12)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Two clips with a face, one without, one that is no video, one that is missing."""
+    root = tmp_path_factory.mktemp("corpus")
+    write_video(root / "a.mp4", videos.face_frames(14), 25)
+    write_video(root / "b.mp4", videos.face_frames(10, size=90), 30)
+    write_video(root / "wall.mp4", videos.wall(10, 120, 160), 30)
+    (root / "text.mp4").write_text("hello")
+    names = ("a", "b", "wall", "text", "missing")
+    clips = [
+        Clip(
+            corpus="mine",
+            clip_id=f"{'fake' if name == 'b' else 'real'}/{name}",
+            path=root / f"{name}.mp4",
+            label=Label.FAKE if name == "b" else Label.REAL,
+            method="swap" if name == "b" else "original",
+            compression="c23",
+            target_identity=name,
+            source_identity="s" if name == "b" else "",
+            split="test" if name == "b" else "train",
+            official_split=True,
+            frames=99,
+        )
+        for name in names
+    ]
+    return Manifest("mine", tuple(clips)).check()
+
+
+@pytest.fixture(scope="module")
+def made(corpus: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("faces")
+    preprocess(corpus, out, RECIPE, workers=1)
+    return out
+
+
+def test_the_manifest_leads_to_the_face_only_videos_and_keeps_every_other_column(corpus: Manifest, made: Path) -> None:
+    found = read_manifest(made / "manifest.csv")
+    assert [clip.clip_id for clip in found] == ["real/a", "fake/b"]
+    assert [clip.frames for clip in found] == [12, 10]
+    for before, after in zip(corpus, found, strict=False):
+        assert all(getattr(before, name) == getattr(after, name) for name in COLUMNS if name not in ("path", "frames"))
+        assert after.path.is_relative_to(made.resolve())
+        assert load_crops(after.path).shape == (after.frames, 112, 112, 3)
+
+
+def test_every_clip_that_failed_is_listed_with_its_reason(made: Path) -> None:
+    report = json.loads((made / "report.json").read_text())
+    reasons = dict(report["failures"])
+    assert list(reasons) == ["real/wall", "real/text", "real/missing"]
+    for name, words in (("wall", "no face"), ("text", "not a video"), ("missing", "no file")):
+        assert words in reasons[f"real/{name}"]
+        assert f"{name}.mp4" in reasons[f"real/{name}"]
+    assert (report["done"], report["skipped"]) == (2, 0)
+
+
+def test_a_face_clip_comes_back_with_its_track(corpus: Manifest, made: Path) -> None:
+    path = read_manifest(made / "manifest.csv").clips[0].path
+    stored, direct = load_face_clip(path), face_clips(corpus.clips[0].path, FaceFinder(RECIPE))[0]
+    assert (stored.recipe, stored.source) == (RECIPE, str(corpus.clips[0].path))
+    np.testing.assert_allclose(stored.track.boxes, direct.track.boxes, atol=0.01)
+    np.testing.assert_allclose(stored.track.landmarks, direct.track.landmarks, atol=0.01)
+    np.testing.assert_allclose(stored.track.times, direct.track.times, atol=1e-6)
+    np.testing.assert_array_equal(stored.track.indices, direct.track.indices)
+    np.testing.assert_array_equal(stored.track.detected, direct.track.detected)
+
+
+def test_training_sees_what_serving_sees(corpus: Manifest, made: Path, tiny_checkpoint: Path) -> None:
+    """Training reads crops that were compressed, serving crops from the source: neither eye nor logits may tell."""
+    direct = face_clips(corpus.clips[0].path, FaceFinder(RECIPE))[0].crops
+    stored = load_crops(read_manifest(made / "manifest.csv").clips[0].path)
+    error = np.mean((stored.astype(float) - direct) ** 2)
+    assert 10 * np.log10(255**2 / error) > 45
+    model = load(tiny_checkpoint).model
+    with torch.inference_mode():
+        logits = [model(to_input(crops, RECIPE)[None]) for crops in (direct, stored)]
+    torch.testing.assert_close(logits[0], logits[1], atol=0.01, rtol=0)
+
+
+def test_frames_are_chosen_on_reading(made: Path) -> None:
+    path = read_manifest(made / "manifest.csv").clips[0].path
+    whole = load_crops(path)
+    np.testing.assert_array_equal(load_crops(path, 5), whole[:5])
+    np.testing.assert_array_equal(load_crops(path, 4, "even"), whole[[0, 4, 7, 11]])
+    np.testing.assert_array_equal(load_crops(path, 50), whole)
+
+
+def test_what_is_there_is_not_made_again(corpus: Manifest, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "write_video", lambda *arguments, **options: pytest.fail("made again"))
+    before = (made / "manifest.csv").read_bytes()
+    report = preprocess(corpus, made, RECIPE, workers=1)
+    assert (report.done, report.skipped, len(report.failures)) == (0, 2, 3)
+    assert (made / "manifest.csv").read_bytes() == before
+
+
+def test_another_recipe_or_source_never_mixes_with_what_is_there(corpus: Manifest, tmp_path: Path) -> None:
+    one = Manifest("mine", corpus.clips[1:2])
+    preprocess(one, tmp_path, RECIPE, workers=1)
+    first = read_manifest(tmp_path / "manifest.csv").clips[0].path
+    wider = RECIPE.model_copy(update={"margin": 1.6})
+    assert preprocess(one, tmp_path, wider, workers=1).done == 1
+    second = read_manifest(tmp_path / "manifest.csv").clips[0].path
+    assert load_face_clip(second).recipe.margin == 1.6
+    assert load_face_clip(first).recipe.margin == 1.3
+    assert preprocess(one, tmp_path, RECIPE, workers=1).skipped == 1
+    assert preprocess(one, tmp_path, RECIPE.model_copy(update={"colour": "bgr"}), workers=1).skipped == 1
+    changed = tmp_path / "b.mp4"
+    write_video(changed, videos.face_frames(9, size=90), 30)
+    moved = one.map(lambda clip: Clip(**{**{name: getattr(clip, name) for name in COLUMNS}, "path": changed}))
+    assert preprocess(moved, tmp_path, RECIPE, workers=1).done == 1
+
+
+def test_an_interrupted_clip_is_made_again(corpus: Manifest, tmp_path: Path) -> None:
+    one = Manifest("mine", corpus.clips[1:2])
+    preprocess(one, tmp_path, RECIPE, workers=1)
+    side = next(tmp_path.glob("clips/*.json"))
+    side.unlink()  # it is written last
+    assert preprocess(one, tmp_path, RECIPE, workers=1).done == 1
+    assert side.exists()
+    assert [path.name for path in tmp_path.rglob(".*")] == []
+
+
+def test_workers_give_the_same_as_one(
+    corpus: Manifest, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FEW", 0)
+    told: list[float] = []
+    report = preprocess(corpus, tmp_path, RECIPE, workers=2, progress=lambda fraction, message: told.append(fraction))
+    assert (report.done, len(report.failures)) == (2, 3)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    for one, other in zip(read_manifest(made / "manifest.csv"), read_manifest(tmp_path / "manifest.csv"), strict=True):
+        assert one.path.name == other.path.name
+        assert one.path.read_bytes() == other.path.read_bytes()
+
+
+def test_damaged_face_only_videos_are_named(made: Path, tmp_path: Path) -> None:
+    source = read_manifest(made / "manifest.csv").clips[0].path
+    alone = tmp_path / source.name
+    alone.write_bytes(source.read_bytes())
+    with pytest.raises(VideoError, match=f"{alone.name} is not a face-only video"):
+        load_face_clip(alone)
+    alone.write_bytes(b"nothing")
+    with pytest.raises(VideoError, match=f"{alone.name} cannot be read"):
+        load_crops(alone)
+    with pytest.raises(VideoError, match="cannot be read"):
+        load_crops(tmp_path / "gone.mp4")
+
+
+# a folder of one's own
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def test_a_folder_is_read_by_its_labels(tmp_path: Path) -> None:
+    for name in ("real/ann.mp4", "real/more/bob.MOV", "fake/swap/ann.mp4", "fake/x.webm", "fake/notes.txt"):
+        _touch(tmp_path / "corpus" / name)
+    found = folder(tmp_path / "corpus").check()
+    rows = {clip.clip_id: (clip.label, clip.method, clip.target_identity) for clip in found}
+    assert found.name == "corpus"
+    assert rows == {
+        "real/ann.mp4": (Label.REAL, "original", "ann"),
+        "real/more/bob.MOV": (Label.REAL, "original", "bob"),
+        "fake/swap/ann.mp4": (Label.FAKE, "swap", "ann"),
+        "fake/x.webm": (Label.FAKE, "fake", "x"),
+    }
+
+
+def test_splits_follow_the_identity_alone() -> None:
+    splits = [split_of(f"person {number}") for number in range(2000)]
+    for name, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
+        assert abs(splits.count(name) / 2000 - share) < 0.03
+    assert split_of("ann") == split_of("ann")
+
+
+def test_a_folder_without_both_classes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no folder"):
+        folder(tmp_path / "gone")
+    _touch(tmp_path / "real" / "a.mp4")
+    with pytest.raises(ManifestError, match="no video under fake/"):
+        folder(tmp_path)
