@@ -1,0 +1,182 @@
+"""Training: it learns, it repeats, it keeps the best epoch, and validation alone decides."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dfd import checkpoints, tracking
+from dfd.config import Stage
+from dfd.data import augment, crop_table, epoch_rows, face_corpus, feature_table
+from dfd.errors import DfdError, ManifestError
+from dfd.evaluation import summarise
+from dfd.experiments import backbone, end_to_end, head
+from dfd.manifest import Manifest, read_manifest
+from dfd.models import build
+from dfd.preprocess import preprocess
+from dfd.recipe import CropRecipe
+from dfd.sweep import members, sweep
+from dfd.training import fit, fit_clips, score_table
+from tests.conftest import TINY_MODEL, tiny_experiment, tiny_table
+
+CPU = torch.device("cpu")
+STAGE = Stage(epochs=4, batch=8, learning_rate=0.01)
+
+
+def trained(**changes: object) -> tuple[torch.nn.Module, list[float]]:
+    torch.manual_seed(0)
+    table = tiny_table(("a",))
+    model = build(**TINY_MODEL)
+    settings = {"length": 4, "order": "natural", "seed": 0, "augmented": True, **changes}
+    epochs = fit_clips(model, table.where("train"), table.where("val"), STAGE, CPU, **settings)
+    return model, [epoch.val_loss for epoch in epochs]
+
+
+def test_validation_loss_falls_and_the_best_epoch_is_kept() -> None:
+    model, losses = trained()
+    assert min(losses) < losses[0]
+    val = tiny_table(("a",)).where("val")
+    scores = score_table(model, val, CPU, length=4, order="natural", seed=0)
+    labels = val.labels.numpy()
+    kept = -np.mean(np.log(np.where(labels == 1, scores, 1 - scores)))
+    assert kept == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
+    one, other = trained()[0].state_dict(), trained()[0].state_dict()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_a_loss_that_is_no_number_is_told() -> None:
+    def batches(epoch: int):  # type: ignore[no-untyped-def]
+        yield torch.full((2, 4), float("nan")), torch.tensor([0, 1])
+
+    with pytest.raises(DfdError, match="lower the learning rate"):
+        fit(torch.nn.Linear(4, 2), batches, lambda: (np.array([0, 1]), np.array([0.1, 0.2])), STAGE, 1, CPU)
+
+
+def test_features_and_crops_give_the_same_scores() -> None:
+    table = tiny_table(("a",))
+    model = build(**TINY_MODEL).eval()
+    features = feature_table(table, model.backbone, CPU)
+    for order in ("natural", "shuffled"):
+        settings = {"length": 6, "order": order, "seed": 3}
+        direct = score_table(model, table, CPU, **settings)
+        np.testing.assert_allclose(score_table(model.head, features, CPU, **settings), direct, atol=1e-5)
+
+
+def test_features_of_another_backbone_are_not_mixed_up() -> None:
+    table = tiny_table(("a",))
+    one = feature_table(table, build(**TINY_MODEL).backbone, CPU)
+    other = feature_table(table, build(**TINY_MODEL).backbone, CPU)
+    assert not np.array_equal(one.values, other.values)
+
+
+def test_augmentation_is_the_same_for_all_frames_of_a_clip() -> None:
+    clip = torch.randint(0, 256, (1, 1, 28, 28, 3), dtype=torch.uint8).expand(4, 5, -1, -1, -1)
+    changed = augment(clip, torch.Generator().manual_seed(0))
+    assert changed.shape == (4, 5, 24, 24, 3)
+    for number in range(4):
+        assert (changed[number] == changed[number, :1]).all()
+    assert not torch.equal(changed[0], changed[1])
+
+
+@pytest.mark.parametrize("steps", [None, 3, 11])
+def test_an_epoch_visits_clips_evenly(steps: int | None) -> None:
+    rows = list(epoch_rows(torch.zeros(10), 4, steps, torch.Generator().manual_seed(0)))
+    drawn = np.bincount(np.concatenate(rows), minlength=10)
+    assert drawn.max() - drawn.min() <= 1
+    assert len(rows) == (steps or 3)
+
+
+def test_short_clips_are_left_out_and_lower_the_coverage() -> None:
+    table = tiny_table(("a",)).where("test")
+    few = replace(table, lengths=np.array([3, 3, *[8] * (len(table) - 2)]))
+    kept = few.where(at_least=8)
+    assert len(kept) == len(table) - 2
+    found = summarise(table.manifest, kept.manifest, np.linspace(0, 1, len(kept)), 0.5)
+    assert found.metrics["coverage"] == pytest.approx(len(kept) / len(table))
+
+
+def test_one_class_alone_is_refused() -> None:
+    table = tiny_table(("a",)).where("test")
+    real = type(table.manifest)("a", tuple(clip for clip in table.manifest if clip.label == 0))
+    with pytest.raises(ManifestError, match="not of both classes"):
+        summarise(table.manifest, real, np.zeros(len(real)), 0.5)
+
+
+def test_end_to_end_training_is_recorded_and_loads(store: Path) -> None:
+    experiment = tiny_experiment(data={"corpora": ["a"]}, train={"head": {"epochs": 1, "batch": 8}}, sweep=None)
+    run_id = end_to_end(experiment, tiny_table(("a",)))
+    loaded = checkpoints.load(run_id)
+    assert loaded.meta.corpus == "a"
+    assert loaded.meta.data_digest == tiny_table(("a",)).manifest.digest()
+    told = tracking.predictions(run_id).query("split == 'test'")
+    test = tiny_table(("a",)).where("test")
+    again = score_table(loaded.model, test, CPU, length=4, order="natural", seed=0)
+    np.testing.assert_allclose(told["p_fake"], again, atol=1e-5)
+
+
+def test_finished_work_is_not_done_again(tiny_store: Path) -> None:
+    experiment, table = tiny_experiment(), tiny_table()
+    before = len(tracking.runs())
+    fitted = backbone(experiment, table)
+    member = next(members(experiment, "sample-swap"))
+    features = feature_table(table.where(corpus="sample-swap"), fitted.model.backbone, CPU)
+    head(member, fitted, features, parent=fitted.run_id)
+    assert len(tracking.runs()) == before
+
+
+def test_another_seed_is_other_work(tiny_store: Path) -> None:
+    experiment, table = tiny_experiment(), tiny_table()
+    fitted = backbone(experiment, table)
+    member = next(members(experiment, "sample-swap")).model_copy(update={"seed": 9})
+    features = feature_table(table.where(corpus="sample-swap"), fitted.model.backbone, CPU)
+    run_id = head(member, fitted, features)
+    assert tracking.params(run_id)["seed"] == "9"
+
+
+def test_a_head_serves_with_the_backbone_it_was_trained_on(tiny_store: Path) -> None:
+    """Figures were computed from cached features; the stored checkpoint must repeat them from crops."""
+    table = tiny_table()
+    for row in tracking.detectors():
+        loaded = checkpoints.load(row["checkpoint"])
+        meta = loaded.meta
+        test = table.where("test", corpus=meta.corpus)
+        again = score_table(
+            loaded.model, test, CPU, length=meta.sequence_length, order=meta.frame_order, seed=meta.seed
+        )
+        told = tracking.predictions(row["run_id"]).query("split == 'test'")
+        np.testing.assert_allclose(told["p_fake"], again, atol=1e-4)
+
+
+def test_members_cover_lengths_and_controls() -> None:
+    names = [member.name for member in members(tiny_experiment(), "c")]
+    assert names == ["c 4 frames", "c 8 frames", "c 4 frames, mean pool", "c 8 frames, shuffled"]
+
+
+def test_a_sweep_needs_its_section_and_its_corpus() -> None:
+    with pytest.raises(DfdError, match="no 'sweep' section"):
+        sweep(tiny_experiment(sweep=None))
+    with pytest.raises(ManifestError, match="corpus 'sample-swap' is not preprocessed"):
+        sweep(tiny_experiment())
+    with pytest.raises(ManifestError, match="dfd preprocess"):
+        face_corpus("nothing")
+
+
+def test_a_missing_face_video_is_told() -> None:
+    with pytest.raises(ManifestError, match="is gone; run `dfd preprocess` again"):
+        crop_table(tiny_table().manifest, CropRecipe(size=32), 4)
+
+
+def test_face_videos_of_another_recipe_are_refused(tmp_path: Path, face_video: Path) -> None:
+    clip = replace(tiny_table().manifest.clips[0], path=face_video, frames=4)
+    cut = CropRecipe(size=48, max_frames=4)
+    preprocess(Manifest("a", (clip,)), tmp_path / "faces", cut, workers=1)
+    manifest = read_manifest(tmp_path / "faces" / "manifest.csv")
+    assert crop_table(manifest, cut, 4).values.shape == (1, 4, 48, 48, 3)
+    with pytest.raises(ManifestError, match="another recipe \\(margin differ"):
+        crop_table(manifest, cut.model_copy(update={"margin": 2.0}), 4)
