@@ -1,0 +1,29 @@
+"""The dashboard: pages and their order; everything else is in pages/ and dfd/."""
+
+import streamlit as st
+
+from pages.ui import frame
+
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 92 32" width="92" height="32">
+<circle cx="13" cy="16" r="10" fill="none" stroke="#2A7DBF" stroke-width="3"/>
+<circle cx="23" cy="16" r="10" fill="none" stroke="#D55E00" stroke-width="3"/>
+<text x="43" y="23" font-family="Source Sans, Helvetica, Arial, sans-serif" font-size="22" font-weight="700"
+ letter-spacing="0.5" fill="#7B8794">dfd</text></svg>"""
+MARK = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 32" width="36" height="32">
+<circle cx="13" cy="16" r="10" fill="none" stroke="#2A7DBF" stroke-width="3"/>
+<circle cx="23" cy="16" r="10" fill="none" stroke="#D55E00" stroke-width="3"/></svg>"""
+
+st.set_page_config(page_title="dfd", page_icon=MARK, layout="wide", initial_sidebar_state="auto")
+st.logo(LOGO, icon_image=LOGO, size="large")
+
+compare = st.Page("pages/compare.py", title="Compare", icon=":material/show_chart:", default=True)
+try_clip = st.Page("pages/try_clip.py", title="Try a clip", icon=":material/movie:")
+attribution = st.Page("pages/attribution.py", title="Attribution", icon=":material/blur_on:")
+runs = st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:")
+
+page = st.navigation([compare, try_clip, attribution, runs], position="top")
+frame.arrive([try_clip, attribution, runs])
+with st.container(horizontal_alignment="center"), st.container(width=1240):
+    if page in (try_clip, attribution):
+        frame.wake("pages.ui.judging")
+    page.run()

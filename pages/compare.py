@@ -1,0 +1,89 @@
+"""Compare: a metric against sequence length, a line for each corpus, with controls and published accuracies."""
+
+import pandas as pd
+import streamlit as st
+
+from dfd import charts, published
+from dfd.glossary import TERMS, metric
+from pages.ui import frame, store
+
+frame.title("Compare", "Does a detector get better by reading more frames? One split, intervals, and two controls.")
+runs = store.runs()
+store.follow(runs)
+names = charts.metrics_in(runs)
+if not names:
+    store.empty("measured runs")
+    st.stop()
+
+corpora = sorted(runs["corpus"].unique())
+controls = [name for name in charts.DASHES if name and (runs["control"] == name).any()]
+
+with st.container(horizontal=True, gap="medium"):
+    name = st.selectbox(
+        "Metric",
+        names,
+        format_func=lambda name: metric(name).label,
+        key="metric",
+        bind="query-params",
+        width=230,
+        help="Measured on test clips, which neither the weights nor the threshold have seen.",
+    )
+    chosen = st.pills("Corpora", corpora, selection_mode="multi", default=corpora, help="Each has a colour of its own.")
+    shown = st.pills("Controls", controls, selection_mode="multi", default=controls, help=TERMS["controls"])
+    extra = st.pills(
+        "Reference",
+        ["published accuracies"],
+        selection_mode="multi",
+        default=["published accuracies"],
+        disabled=name != "accuracy",
+        help=TERMS["published"] + " Nothing but accuracy was published.",
+    )
+
+selected = runs[runs["corpus"].isin(chosen) & runs["control"].isin(["", *shown])]
+reference = published.results() if extra and name == "accuracy" else None
+figure = charts.accuracy_by_length(selected, name, reference, charts.corpus_colours(corpora))
+event = st.plotly_chart(
+    figure,
+    key="length_chart",
+    on_select="rerun",
+    selection_mode="points",
+    config={"displaylogo": False},
+    alt=f"{metric(name).label} on test clips against sequence length, a line for each corpus and control.",
+)
+picked = [point["customdata"][0] for point in event.selection.points if point.get("customdata")]
+if picked:
+    st.switch_page("pages/runs.py", query_params={"run": picked[0]})
+
+st.caption(f"{metric(name).help} Bands and bars: {TERMS['interval'][0].lower()}{TERMS['interval'][1:]}")
+if reference is not None:
+    sources = ", ".join(reference["source"].unique())
+    st.caption(f"Hollow diamonds: {TERMS['published'][0].lower()}{TERMS['published'][1:]} Source: {sources}")
+
+st.subheader("The same numbers", anchor=False)
+table: pd.DataFrame = charts.length_points(selected, name).assign(run=lambda rows: "/runs?run=" + rows["run_id"])
+number = "percent" if metric(name).percent else "%.3f"
+st.dataframe(
+    table,
+    hide_index=True,
+    column_order=["corpus", "control", "model", "sequence_length", "seed", "value", "low", "high", "run"],
+    column_config={
+        "corpus": "Corpus",
+        "control": st.column_config.TextColumn("Control", help=TERMS["controls"]),
+        "model": "Model",
+        "sequence_length": st.column_config.NumberColumn("Frames", help=TERMS["sequence length"]),
+        "seed": "Seed",
+        "value": st.column_config.NumberColumn(metric(name).label, format=number, help=metric(name).help),
+        "low": st.column_config.NumberColumn("95 % from", format=number, help=TERMS["interval"]),
+        "high": st.column_config.NumberColumn("to", format=number),
+        "run": st.column_config.LinkColumn("Run", display_text="open"),
+    },
+    alt=f"{metric(name).label} of each run",
+)
+st.download_button(
+    "Download as CSV",
+    table.drop(columns="run").to_csv(index=False),
+    file_name=f"{name}-by-sequence-length.csv",
+    mime="text/csv",
+    icon=":material/download:",
+    on_click="ignore",
+)

@@ -1,0 +1,218 @@
+"""Charts say what the numbers say: series, intervals, published points apart, and the two colours of real and fake."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from dfd import charts, overlays, published
+from dfd.glossary import metric
+
+
+def row(corpus: str, length: int, value: float, *, control: str = "", seed: int = 0, width: float = 0.1) -> dict:
+    """A finished run as `tracking.runs()` gives it."""
+    return {
+        "run_id": f"{corpus}-{control}-{length}-{seed}",
+        "corpus": corpus,
+        "model": "resnext_mean" if control == "mean pool" else "resnext_lstm",
+        "control": control,
+        "sequence_length": float(length),
+        "seed": float(seed),
+        "test/accuracy": value,
+        "test/accuracy_low": value - width,
+        "test/accuracy_high": value + width,
+        "test/auc": value,
+        "test/clips": 40.0,
+        "val/auc": 0.9,
+    }
+
+
+@pytest.fixture
+def runs() -> pd.DataFrame:
+    lengths = (10, 20, 40)
+    rows = [row(corpus, length, 0.6 + length / 200) for corpus in ("swap", "reenact") for length in lengths]
+    rows += [row("swap", 10, 0.6, control="mean pool"), row("swap", 40, 0.7, control="shuffled frames")]
+    return pd.DataFrame(rows)
+
+
+def measured(figure: go.Figure) -> list[go.Scatter]:
+    """The traces whose points can be clicked."""
+    return [trace for trace in figure.data if trace.customdata is not None]
+
+
+def bands(figure: go.Figure) -> list[go.Scatter]:
+    return [trace for trace in figure.data if trace.fill == "toself"]
+
+
+def test_every_run_is_a_point_that_knows_its_run(runs: pd.DataFrame) -> None:
+    figure = charts.accuracy_by_length(runs, "accuracy")
+    ids = [custom[0] for trace in measured(figure) for custom in trace.customdata]
+    assert sorted(ids) == sorted(runs["run_id"])
+    values = dict(zip(ids, itertools.chain.from_iterable(trace.y for trace in measured(figure)), strict=True))
+    assert values == dict(zip(runs["run_id"], runs["test/accuracy"], strict=True))
+
+
+def test_a_line_joins_one_corpus_and_control_only(runs: pd.DataFrame) -> None:
+    figure = charts.accuracy_by_length(runs, "accuracy")
+    lines = {trace.name: trace for trace in figure.data if trace.mode == "lines" and not trace.fill and trace.x[0]}
+    assert set(lines) == {"swap", "reenact", "swap · mean pool", "swap · shuffled frames"}
+    assert list(lines["swap"].x) == [10, 20, 40]
+    assert list(lines["swap"].y) == pytest.approx([0.65, 0.7, 0.8])
+
+
+def test_controls_keep_their_corpus_colour_and_have_a_dash_of_their_own(runs: pd.DataFrame) -> None:
+    figure = charts.accuracy_by_length(runs, "accuracy")
+    lines = {trace.name: trace.line for trace in figure.data if trace.mode == "lines" and not trace.fill and trace.x[0]}
+    swap = [lines[name] for name in ("swap", "swap · mean pool", "swap · shuffled frames")]
+    assert len({line.color for line in swap}) == 1
+    assert len({line.dash for line in swap}) == 3
+    assert lines["reenact"].color != lines["swap"].color
+
+
+def test_the_band_is_the_interval(runs: pd.DataFrame) -> None:
+    band = bands(charts.accuracy_by_length(runs[runs["corpus"] == "swap"], "accuracy"))
+    assert len(band) == 1
+    assert list(band[0].x) == [10, 20, 40, 40, 20, 10]
+    assert list(band[0].y) == pytest.approx([0.75, 0.8, 0.9, 0.7, 0.6, 0.55])
+
+
+def test_a_single_length_has_a_bar_for_its_interval() -> None:
+    figure = charts.accuracy_by_length(pd.DataFrame([row("swap", 20, 0.8, width=0.05)]), "accuracy")
+    assert not bands(figure)
+    bars = [trace.error_y for trace in figure.data if trace.error_y.array is not None]
+    assert list(bars[0].array) == pytest.approx([0.05])
+    assert list(bars[0].arrayminus) == pytest.approx([0.05])
+
+
+def test_seeds_are_points_around_one_line_through_their_mean() -> None:
+    seeds = [row("swap", length, value, seed=s) for length in (10, 20) for s, value in enumerate((0.6, 0.8))]
+    figure = charts.accuracy_by_length(pd.DataFrame(seeds), "accuracy")
+    (points,) = measured(figure)
+    assert len(points.x) == 4
+    (line,) = [trace for trace in figure.data if trace.mode == "lines" and not trace.fill and trace.x[0]]
+    assert list(line.y) == pytest.approx([0.7, 0.7])
+    assert list(bands(figure)[0].y) == pytest.approx([0.9, 0.9, 0.5, 0.5]), "the band spans the intervals of all seeds"
+
+
+def test_runs_without_the_metric_are_left_out(runs: pd.DataFrame) -> None:
+    runs.loc[0, "test/accuracy"] = np.nan
+    ids = charts.length_points(runs, "accuracy")["run_id"]
+    assert runs.loc[0, "run_id"] not in set(ids)
+    assert len(ids) == len(runs) - 1
+
+
+def test_published_points_are_hollow_and_never_joined(runs: pd.DataFrame) -> None:
+    reference = published.results()
+    figure = charts.accuracy_by_length(runs, "accuracy", reference)
+    (trace,) = [trace for trace in figure.data if trace.name and "published" in trace.name]
+    assert trace.mode == "markers"
+    assert trace.marker.symbol.endswith("-open")
+    assert trace.customdata is None, "a published point opens no run"
+    assert len(trace.x) == len(reference) == 9
+    assert list(trace.y) == list(reference["accuracy"])
+    assert all(source in text for source, text in zip(reference["source"], trace.text, strict=True))
+    assert trace.marker.color not in charts.CORPUS_PALETTE
+
+
+def test_published_points_are_accuracies_and_appear_with_no_other_metric(runs: pd.DataFrame) -> None:
+    figure = charts.accuracy_by_length(runs, "auc", published.results())
+    assert not [trace for trace in figure.data if trace.name and "published" in trace.name]
+
+
+def test_an_empty_store_gives_an_empty_chart(runs: pd.DataFrame) -> None:
+    assert not measured(charts.accuracy_by_length(runs.head(0), "accuracy"))
+    assert charts.metrics_in(runs.head(0)) == []
+
+
+def test_metrics_are_named_without_interval_ends_and_counts(runs: pd.DataFrame) -> None:
+    assert charts.metrics_in(runs) == ["accuracy", "auc"]
+
+
+def test_filters_never_change_a_corpus_colour() -> None:
+    colours = charts.corpus_colours(["swap", "reenact", "dfdc"])
+    assert len(set(colours.values())) == 3
+    frame = pd.DataFrame([row("swap", 10, 0.7)])
+    (points,) = measured(charts.accuracy_by_length(frame, "accuracy", colours=colours))
+    assert points.marker.color == colours["swap"]
+
+
+def test_real_and_fake_have_colours_that_no_corpus_has() -> None:
+    assert not {charts.REAL, charts.FAKE} & set(charts.CORPUS_PALETTE)
+
+
+def test_heat_maps_and_charts_use_the_same_two_colours() -> None:
+    drawn = tuple("#{:02X}{:02X}{:02X}".format(*colour) for colour in (overlays.REAL, overlays.FAKE))
+    assert drawn == (charts.REAL, charts.FAKE)
+
+
+@pytest.mark.parametrize("colour", [charts.REAL, charts.FAKE, charts.NEUTRAL, *charts.CORPUS_PALETTE])
+@pytest.mark.parametrize("page", ["#FCFCFC", "#12161B"])
+def test_colours_are_seen_on_light_and_dark_pages(colour: str, page: str) -> None:
+    def luminance(text: str) -> float:
+        channels = np.array([int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted((luminance(colour), luminance(page)))
+    assert (high + 0.05) / (low + 0.05) >= 3, "WCAG 2.1, 1.4.11: graphics need 3 to 1"
+
+
+def test_frames_take_the_colour_of_their_side_of_the_threshold() -> None:
+    figure = charts.p_fake_over_time([0.0, 0.1, 0.2], [0.2, 0.5, 0.9], threshold=0.5)
+    (trace,) = figure.data
+    assert list(trace.marker.color) == [charts.REAL, charts.FAKE, charts.FAKE], "at the threshold is fake"
+    assert list(trace.y) == pytest.approx([0.2, 0.5, 0.9])
+    assert figure.layout.shapes[-1].y0 == 0.5
+
+
+@pytest.mark.parametrize(("p_fake", "colour"), [(0.2, charts.REAL), (0.4, charts.FAKE), (1.0, charts.FAKE)])
+def test_the_verdict_scale_marks_the_score(p_fake: float, colour: str) -> None:
+    figure = charts.verdict_scale(p_fake, threshold=0.4)
+    (mark,) = figure.data
+    assert list(mark.x) == [p_fake]
+    assert mark.marker.color == colour
+    assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(0, 0.4), (0.4, 1)]
+
+
+def test_importance_is_signed_and_the_current_frame_picked_out() -> None:
+    figure = charts.frame_importance(np.array([0.3, -0.2, 0.1]), current=1, times=[0.0, 0.1, 0.2])
+    (bars,) = figure.data
+    assert [custom[0] for custom in bars.customdata] == [0, 1, 2]
+    assert bars.marker.color[1] == charts.REAL, "negative speaks for real, and this is the current frame"
+    assert bars.marker.color[0].startswith("rgba(213,94,0,")
+
+
+def test_the_confusion_matrix_shows_counts_and_shares_in_their_cells() -> None:
+    figure = charts.confusion(np.array([[9, 1], [2, 6]]))
+    cells = {(note.x, note.y): note.text for note in figure.layout.annotations}
+    assert cells == {
+        (0, 0): "<b>9</b><br>90%",
+        (1, 0): "<b>1</b><br>10%",
+        (0, 1): "<b>2</b><br>25%",
+        (1, 1): "<b>6</b><br>75%",
+    }
+    assert list(figure.layout.xaxis.ticktext) == ["judged real", "judged fake"]
+    assert list(figure.layout.yaxis.ticktext) == ["real clips", "fake clips"]
+
+
+def test_the_roc_marks_the_point_at_which_the_detector_operates() -> None:
+    curve = pd.DataFrame({"fpr": [0, 0, 0.5, 1], "tpr": [0, 0.6, 0.9, 1], "threshold": [np.inf, 0.8, 0.4, 0.1]})
+    trace = charts.roc(curve, threshold=0.5).data[-1]
+    assert (trace.x[0], trace.y[0]) == (0, 0.6), "the lowest score that is still called fake is 0.8"
+
+
+def test_learning_curves_keep_losses_and_scores_apart() -> None:
+    names = ("train/loss", "val/loss", "val/auc_epoch", "train/learning_rate", "train/seconds")
+    history = pd.DataFrame(
+        [(name, step, step / 10) for name in names for step in (1, 2)], columns=["metric", "step", "value"]
+    )
+    assert [trace.name for trace in charts.learning_curves(history, "loss").data] == ["training", "validation"]
+    assert [trace.name for trace in charts.learning_curves(history, "score").data] == ["AUC"]
+
+
+def test_an_unknown_metric_is_shown_under_its_own_name() -> None:
+    assert metric("tpr_at_1_fpr").label == "Tpr at 1 fpr"
+    assert metric("auc").write(float("nan")) == "–"
+    assert metric("accuracy").write(0.905) == "90.5%"

@@ -1,0 +1,224 @@
+"""Every page in an empty and in a seeded store: no exception, the right words, and one sentence for a bad clip."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dfd import tracking
+from dfd.labels import Label
+from dfd.manifest import Clip, Manifest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("compare", "try_clip", "attribution", "runs")
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    """The app at one of its pages, run once."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if name != "compare":
+        app.switch_page(f"pages/{name}.py").run()
+    assert not app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All text on the page that a person reads."""
+    parts = [*app.title, *app.header, *app.subheader, *app.markdown, *app.caption, *app.error, *app.info, *app.code]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def heat_maps(app: AppTest) -> int:
+    """Pictures in the film strip, the last image element of the page."""
+    return len(app.get("image")[-1].proto.imgs)
+
+
+def a_detector() -> str:
+    runs = tracking.runs()
+    return runs[(runs["checkpoint"] != "") & (runs["kind"] == "detector")]["run_id"].iloc[0]
+
+
+@pytest.fixture(scope="module")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose store was just made; making one takes seconds, so the tests share it."""
+    home = tmp_path_factory.mktemp("empty_home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DFD_HOME", str(home))
+        assert tracking.runs().empty
+    return home
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_store_says_what_to_do(name: str, empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DFD_HOME", str(empty_home))
+    app = open_page(name)
+    text = words(app)
+    assert "make demo" in text
+    assert "dfd train" in text
+    assert not app.error
+
+
+def test_a_run_in_training_is_followed_and_appears_when_it_is_done(
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = shutil.copytree(empty_home, tmp_path / "home")
+    monkeypatch.setenv("DFD_HOME", str(home))
+    with tracking.start_run("swap 10 frames", tags={"dfd.kind": "detector", "dfd.corpus": "swap"}) as run:
+        run.params({"model.name": "resnext_lstm", "model.sequence_length": 10, "seed": 0})
+        app = open_page("compare")
+        assert "1 training now" in words(app)
+        assert not app.get("plotly_chart")
+        run.metrics({"test/accuracy": 0.8, "test/accuracy_low": 0.7, "test/accuracy_high": 0.9})
+    st.cache_data.clear()  # instead of the two seconds that pages wait before they ask the store again
+    app.run()
+    assert not app.exception
+    assert "training now" not in words(app)
+    assert list(app.dataframe[0].value["value"]) == [0.8]
+
+
+def test_the_first_page_is_compare(tiny_store: Path) -> None:
+    app = open_page("compare")
+    assert app.title[0].value == "Compare"
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_compare_lists_the_numbers_of_its_chart(tiny_store: Path) -> None:
+    app = open_page("compare")
+    runs = tracking.runs()
+    runs = runs[runs["kind"] == "detector"]
+    table = app.dataframe[0].value
+    assert sorted(table["run_id"]) == sorted(runs["run_id"])
+    assert "Rathee" in words(app), "the source of the published accuracies is named"
+
+
+def test_compare_has_every_metric_of_the_store(tiny_store: Path) -> None:
+    app = open_page("compare")
+    app.selectbox(key="metric").set_value("auc").run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    measured = tracking.runs().set_index("run_id")["test/auc"]
+    assert dict(zip(table["run_id"], table["value"], strict=True)) == measured.dropna().to_dict()
+    assert "Rathee" not in words(app), "nothing but accuracy was published"
+
+
+def test_compare_hides_what_is_unchosen(tiny_store: Path) -> None:
+    app = open_page("compare")
+    controls = next(group for group in app.get("pills") if group.label == "Controls")
+    controls.set_value([]).run()
+    assert set(app.dataframe[0].value["control"]) == {""}
+
+
+def test_runs_are_found_by_text(tiny_store: Path) -> None:
+    app = open_page("runs")
+    everything = len(app.dataframe[0].value)
+    app.text_input(key="search").set_value("shuffled").run()
+    found = app.dataframe[0].value
+    assert 0 < len(found) < everything
+    assert set(found["control"]) == {"shuffled frames"}
+
+
+def test_a_link_opens_its_run(tiny_store: Path) -> None:
+    run_id = a_detector()
+    app = open_page("runs")
+    app.query_params["run"] = run_id
+    app.run()
+    assert not app.exception
+    text = words(app)
+    for part in ("Confusion matrix", "ROC", "Learning curves", "Parameters", "Data", "Make it again"):
+        assert part in text
+    assert f"dfd predict CLIP --checkpoint {run_id}" in text
+    assert tracking.datasets(run_id)["digest"].iloc[0] in set(app.dataframe[1].value["digest"])
+    accuracy = tracking.metrics(run_id)["test/accuracy"]
+    assert f"{accuracy:.1%}" in [figure.value for figure in app.metric]
+    assert len(app.get("plotly_chart")) == 4
+
+
+def test_a_link_to_a_run_that_is_gone_says_so(tiny_store: Path) -> None:
+    app = open_page("runs")
+    app.query_params["run"] = "0123"
+    app.run()
+    assert not app.exception
+    assert "no run '0123'" in app.warning[0].value
+
+
+@pytest.mark.parametrize("name", ["try_clip", "attribution"])
+def test_detectors_are_named_best_first(tiny_store: Path, name: str) -> None:
+    options = open_page(name).selectbox(key="detector").options
+    assert options[0].startswith("Best: sample-")
+    assert sum(option.startswith("Best") for option in options) == 1
+    assert all("frames · AUC 0." in option or "AUC 1." in option for option in options)
+
+
+def test_the_upload_limit_is_said_before_the_upload(tiny_store: Path) -> None:
+    uploader = open_page("try_clip").file_uploader[0]
+    assert "200 MB" in uploader.label
+    assert {".mp4", ".mov", ".avi", ".mkv", ".webm", ".gif", ".mpg"} <= set(uploader.allowed_type)
+
+
+def test_a_file_that_is_no_video_gets_one_sentence(tiny_store: Path) -> None:
+    app = open_page("try_clip")
+    app.file_uploader[0].upload("holiday.mp4", b"this is not a video", "video/mp4").run()
+    assert not app.exception
+    (error,) = app.error
+    assert error.value.startswith("holiday.mp4 is not a video")
+    assert "\n" not in error.value
+
+
+def test_a_clip_gets_its_verdict_and_its_attribution(tiny_store: Path, face_video: Path) -> None:
+    app = open_page("try_clip")
+    app.file_uploader[0].upload("face.mp4", face_video.read_bytes(), "video/mp4").run()
+    assert not app.exception
+    assert not app.error
+    text = words(app)
+    assert ":orange[" in text or ":blue[" in text
+    assert "Its verdict on real footage means little" in text
+    frames = next(figure.value for figure in app.metric if figure.label == "Frames scored")
+    count = int(frames.split(" of ")[0])
+    assert count > 0
+
+    app.switch_page("pages/attribution.py").run()
+    assert not app.exception
+    assert "face.mp4" in words(app)
+    assert heat_maps(app) == count, "one heat map a frame"
+    app.get("button_group")[0].set_value("integrated_gradients").run()
+    assert not app.exception
+    assert heat_maps(app) == count
+    assert "Completeness error" in [figure.label for figure in app.metric]
+    app.slider(key=f"frame_of_{count}").set_value(count).run()
+    assert not app.exception
+    assert f"frame {count} of {count}" in app.get("image")[0].proto.imgs[0].caption
+
+
+def test_a_samples_truth_is_said_after_the_verdict_only(
+    tiny_home: Path, face_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFD_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tiny_home / 'mlruns' / 'mlflow.db'}")
+    clip = Clip("sample-swap", "swap/id1", face_video, Label.FAKE, "swap", "", "a", "b", "test", True, 30)
+    Manifest("sample-swap", (clip,)).write(tmp_path / "data" / "sample" / "sample-swap" / "manifest.csv")
+    app = open_page("try_clip")
+    app.get("button_group")[0].set_value("Sample clips").run()
+    assert "fake" not in " ".join(app.selectbox(key="sample_clip").options)
+    assert "What the corpus says" not in words(app)
+    app.selectbox(key="sample_clip").select_index(0).run()
+    assert not app.exception
+    assert "What the corpus says of this clip: **fake (swap)**" in words(app)
+
+
+def test_uploads_are_gone_when_another_clip_is_chosen(tiny_store: Path, face_video: Path) -> None:
+    app = open_page("try_clip")
+    app.file_uploader[0].upload("face.mp4", face_video.read_bytes(), "video/mp4").run()
+    first = app.session_state["uploaded"].path
+    assert first.is_file()
+    app.file_uploader[0].set_value(("other.webm", b"nothing", "video/webm")).run()
+    second = app.session_state["uploaded"].path
+    assert not first.exists()
+    assert second.is_file()
+    app.file_uploader[0].set_value(None).run()
+    assert not second.exists()
+    assert not app.exception
