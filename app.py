@@ -4,14 +4,12 @@ import streamlit as st
 
 from pages.ui import frame
 
-LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 92 32" width="92" height="32">
-<circle cx="13" cy="16" r="10" fill="none" stroke="#2A7DBF" stroke-width="3"/>
-<circle cx="23" cy="16" r="10" fill="none" stroke="#D55E00" stroke-width="3"/>
-<text x="43" y="23" font-family="Source Sans, Helvetica, Arial, sans-serif" font-size="22" font-weight="700"
- letter-spacing="0.5" fill="#7B8794">dfd</text></svg>"""
-MARK = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 32" width="36" height="32">
-<circle cx="13" cy="16" r="10" fill="none" stroke="#2A7DBF" stroke-width="3"/>
-<circle cx="23" cy="16" r="10" fill="none" stroke="#D55E00" stroke-width="3"/></svg>"""
+RINGS = """<circle cx="13" cy="16" r="10" fill="none" stroke="#2A7DBF" stroke-width="3"/>
+<circle cx="23" cy="16" r="10" fill="none" stroke="#D55E00" stroke-width="3"/>"""
+MARK = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 32" width="36" height="32">{RINGS}</svg>'
+LOGO = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 92 32" width="92" height="32">{RINGS}
+<text x="43" y="23" font-family="Helvetica, Arial, sans-serif" font-size="22" font-weight="700"
+ fill="#7B8794">dfd</text></svg>"""
 
 st.set_page_config(page_title="dfd", page_icon=MARK, layout="wide", initial_sidebar_state="auto")
 st.logo(LOGO, icon_image=LOGO, size="large")

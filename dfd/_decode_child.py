@@ -54,6 +54,7 @@ class Clip:
         self._probe()
         self.size = _shrunk(self.width, self.height, long_side)
         self._reader: DecordReader | PyavReader | None = None
+        self._checked = False
         if reader == "pyav":
             self.note = "decord hung or crashed on it"
 
@@ -118,12 +119,23 @@ class Clip:
             try:
                 if not isinstance(self._reader, DecordReader):
                     self._reader = DecordReader(self)
-                return self._reader.read(indices), indices
+                pixels = self._reader.read(indices)
+                if not (self._reader.suspect and self._differs(pixels, indices)):
+                    return pixels, indices
+                raise Distrust("decord puts a neighbour in the place of frames that fail")
             except Distrust as distrust:
                 self.note = str(distrust)
         if not isinstance(self._reader, PyavReader):
             self._reader = PyavReader(self)
         return self._reader.read(indices)
+
+    def _differs(self, pixels: Pixels, indices: list[int]) -> bool:
+        """Whether PyAV gives other frames. Asked once a clip, where still scenes and stand-ins look the same."""
+        if self._checked:
+            return False
+        self._checked = True
+        truth, kept = PyavReader(self).read(indices)
+        return kept != indices or not np.array_equal(truth, pixels)
 
 
 class DecordReader:
@@ -148,6 +160,7 @@ class DecordReader:
         if len(self.reader) < len(clip.times):
             raise Distrust(f"decord sees {len(self.reader)} of its {len(clip.times)} frames")
         self.last: Pixels | None = None
+        self.suspect = False
 
     def read(self, indices: list[int]) -> Pixels:
         import decord
@@ -160,10 +173,9 @@ class DecordReader:
             raise Distrust(f"decord cannot decode it ({_first_line(error)})") from None
         if pixels.shape[1:] != self.shape:
             raise Distrust(f"decord gives {pixels.shape[1:]} where the clip is {self.shape}")
-        # A frame that equals its neighbour to the bit may be a still scene, or decord's stand-in for a bad frame.
-        previous = [self.last, *pixels[:-1]] if self.last is not None else [None, *pixels[:-1]]
-        if any(before is not None and _equal(before, frame) for before, frame in zip(previous, pixels, strict=True)):
-            raise Distrust("two neighbouring frames are equal to the bit, which decord gives for frames that fail")
+        before = [self.last, *pixels[:-1]] if self.last is not None else [pixels[-1], *pixels[:-1]]
+        # A frame that equals its neighbour to the bit belongs to a still scene, or stands in for one that failed.
+        self.suspect = any(_equal(one, other) for one, other in zip(before, pixels, strict=True) if one is not other)
         self.last = pixels[-1]
         return pixels
 

@@ -19,7 +19,7 @@ from dfd.sweep import sweep
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app.py"
 SWEEP = ROOT / "experiments" / "sample_sweep.yaml"
-SPEC = sample.SampleSpec(identities=60)
+SPEC = sample.SampleSpec(identities=48, difficulty=0.1)
 
 
 def prepare(progress: Progress = silent) -> list[str]:

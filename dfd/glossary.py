@@ -50,10 +50,10 @@ TERMS = {
     "sequence length": "Frames of the face the detector reads at once.",
     "controls": "Mean pool averages the frames without an LSTM; shuffled frames feeds the LSTM the same frames in a "
     "random order. A line that does not beat them has not learnt from the order of frames.",
-    "interval": "95 % interval from resampling the people in the test clips: where the value would mostly fall "
-    "with other people like these.",
-    "published": "Accuracies as printed in publications, on other data and other splits. They are shown for reference "
-    "and were not measured here.",
+    "interval": "Bands and bars are 95 % intervals, from resampling the people in the test clips: where the value "
+    "would mostly fall with other people like these.",
+    "published": "Hollow diamonds are accuracies as printed in publications, on other data and other splits; they were "
+    "not measured here.",
     "importance": "What each frame adds to the detector's score: bars up, in orange, speak for fake, bars down, in "
     "blue, for real. They add up to the difference from the score of a blurred face.",
     "heat map": "Orange speaks for fake, blue for real, and the stronger the more. One scale for all frames, so that "

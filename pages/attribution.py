@@ -93,9 +93,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(
         f"**{tried.clip.name}** judged **{tried.verdict.decision}** by {judging.detector_name(runs, tried.run_id)}"
     )
-    if st.button("Another clip", icon=":material/swap_horiz:", type="tertiary"):
-        del st.session_state["tried"]
-        st.rerun()
+    st.page_link("pages/try_clip.py", label="Another clip", icon=":material/swap_horiz:")
 if tried.verdict.p_fake is None:
     frame.hint("There is no score to explain: the detector gave none for this clip.", "person_off")
     st.stop()

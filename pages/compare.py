@@ -15,7 +15,7 @@ if not names:
     store.empty("measured runs")
     st.stop()
 
-corpora = sorted(runs["corpus"].unique())
+corpora = sorted(set(runs["corpus"]) - {""})
 controls = [name for name in charts.DASHES if name and (runs["control"] == name).any()]
 
 with st.container(horizontal=True, gap="medium"):
@@ -54,10 +54,10 @@ picked = [point["customdata"][0] for point in event.selection.points if point.ge
 if picked:
     st.switch_page("pages/runs.py", query_params={"run": picked[0]})
 
-st.caption(f"{metric(name).help} Bands and bars: {TERMS['interval'][0].lower()}{TERMS['interval'][1:]}")
+st.caption(f"{metric(name).help} {TERMS['interval']}")
 if reference is not None:
     sources = ", ".join(reference["source"].unique())
-    st.caption(f"Hollow diamonds: {TERMS['published'][0].lower()}{TERMS['published'][1:]} Source: {sources}")
+    st.caption(f"{TERMS['published']} Source: {sources}.")
 
 st.subheader("The same numbers", anchor=False)
 table: pd.DataFrame = charts.length_points(selected, name).assign(run=lambda rows: "/runs?run=" + rows["run_id"])

@@ -221,4 +221,14 @@ def test_uploads_are_gone_when_another_clip_is_chosen(tiny_store: Path, face_vid
     assert second.is_file()
     app.file_uploader[0].set_value(None).run()
     assert not second.exists()
+    assert "Choose a clip" in words(app)
     assert not app.exception
+
+
+def test_a_clip_stays_while_other_pages_are_looked_at(tiny_store: Path, face_video: Path) -> None:
+    app = open_page("try_clip")
+    app.file_uploader[0].upload("face.mp4", face_video.read_bytes(), "video/mp4").run()
+    app.switch_page("pages/compare.py").run()
+    app.switch_page("pages/try_clip.py").run()
+    assert "face.mp4 is still here" in words(app)
+    assert "The crops it scored" in words(app)

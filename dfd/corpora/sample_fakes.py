@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dfd.corpora.sample_motion import Expression, Rig, express, smooth
+from dfd.corpora.sample_motion import GAP, Expression, Rig, express, smooth
 from dfd.corpora.sample_people import Person, Points, face_area
 from dfd.corpora.sample_portrait import SIDE
 
@@ -28,11 +28,13 @@ class Layer:
 
     rig: Rig  # RGB of the face that is put in
     expression: Expression
-    area: torch.Tensor  # (256, 256) opacity in the target's texture, 0 outside
+    cover: torch.Tensor  # (2, 256, 256) in the target's texture: opacity, 0 outside; factor of the generator's grid
     affine: torch.Tensor  # (T, 2, 3) from the target's texture to the layer's, both in -1 to 1
     tint: torch.Tensor  # (T, 3) factor
     opacity: torch.Tensor  # (T,)
     detail: float  # px of the frame that one px of the layer covers
+    flat: float  # share by which its contrast is lost
+    tone: torch.Tensor  # (3,) the colour that it is lost to
     grain: float  # share of the camera's noise that the layer carries
 
 
@@ -43,50 +45,65 @@ def make_layer(
     """The layer of one fake; `texture` is the target's as dressed for the take, `source` is needed for a swap."""
     if family == "swap":
         assert source is not None
-        return _swap(target, source, expression, fps, difficulty, rng)
-    return _reenact(target, texture, expression, fps, difficulty, rng)
+        return _swap(target, source, expression, fps, 1 - difficulty, rng)
+    return _reenact(target, texture, expression, fps, 1 - difficulty, rng)
 
 
 def _swap(
-    target: Person, source: Person, expression: Expression, fps: float, difficulty: float, rng: np.random.Generator
+    target: Person, source: Person, expression: Expression, fps: float, ease: float, rng: np.random.Generator
 ) -> Layer:
-    frames, ease = len(expression.blink), 1 - difficulty
-    area = _cut(face_area(target.points, 1.5 + 5.0 * difficulty, shrink=0.97 - 0.06 * difficulty))
-    tremble = 2.0 * ease
+    """Another face in the target's place, moving as the target does."""
+    frames = len(expression.blink)
     rig, cut = _face(source.texture, source.points)
-    affine = _trembling(cut @ _square(_fit(target, source)), frames, fps, tremble, rng)
-    towards = target.tone / source.tone
-    miss = 1 + rng.choice([-1, 1], 3) * rng.uniform(0.02, 0.08, 3) * ease
-    level = 1 + rng.choice([-1, 1]) * rng.uniform(0.03, 0.11) * ease
-    tint = towards * miss * level * (1 + 0.03 * ease * smooth(rng, frames, fps, 0.05)[:, None])
-    own = Expression(
-        expression.blink, expression.gaze, (expression.mouth + source.smile - target.smile).clip(0.08, 2.3)
-    )
+    mouth = (expression.mouth + source.smile - target.smile).clip(*GAP)
+    flicker = 1 + 0.03 * ease * smooth(rng, frames, fps, 0.05)[:, None]
     return Layer(
-        rig, own, torch.from_numpy(area), affine, _tensor(tint),
-        torch.full((frames,), 1 - 0.8 * difficulty**2), 1.0 + 3.4 * ease, 0.9 * difficulty,
-    )  # fmt: skip
+        rig=rig,
+        expression=Expression(expression.blink, expression.gaze, mouth),
+        cover=_cover(face_area(target.points, 6.5 - 5.0 * ease, shrink=0.91 + 0.06 * ease), 0.09 * ease),
+        affine=_trembling(cut @ _square(_fit(target, source)), frames, fps, 2.0 * ease, rng),
+        tint=_tensor(target.tone / source.tone * _cast(rng, 0.11 * ease) * flicker),
+        opacity=torch.full((frames,), 1 - 0.8 * (1 - ease) ** 2),
+        detail=1.0 + 4.0 * ease,
+        flat=0.35 * ease,
+        tone=_tensor(target.tone),
+        grain=0.9 * (1 - ease),
+    )
 
 
 def _reenact(
-    target: Person, texture: NDArray[np.float32], expression: Expression, fps: float, difficulty: float,
+    target: Person, texture: NDArray[np.float32], expression: Expression, fps: float, ease: float,
     rng: np.random.Generator,
 ) -> Layer:  # fmt: skip
-    frames, ease = len(expression.blink), 1 - difficulty
-    area = _cut(_moving_parts(target, feather=2.0 + 2.5 * difficulty))
-    other = express(rng, target, frames, fps)
-    mix = 1 - 0.85 * difficulty**2
-    own = expression.towards(other, mix)
+    """The target's own mouth and eyes, doing something else."""
+    frames = len(expression.blink)
     rig, cut = _face(texture, target.points)
-    affine = _trembling(cut, frames, fps, 1.1 * ease, rng)
-    flicker = smooth(rng, frames, fps, 0.02)
-    colour = 1 + rng.uniform(-0.07, 0.07, 3) * ease
-    tint = colour * (1 + 0.055 * ease * flicker[:, None] + 0.02 * ease * rng.standard_normal((frames, 3)))
-    opacity = (1 - 0.6 * difficulty**2) * (1 - 0.15 * ease * np.abs(smooth(rng, frames, fps, 0.04)))
+    own = expression.towards(express(rng, target, frames, fps), 1 - 0.85 * (1 - ease) ** 2)
+    jumps = 0.055 * smooth(rng, frames, fps, 0.02)[:, None] + 0.02 * rng.standard_normal((frames, 3))
+    fading = 0.15 * ease * np.abs(smooth(rng, frames, fps, 0.04))
     return Layer(
-        rig, own, torch.from_numpy(area), affine, _tensor(tint),
-        _tensor(opacity.clip(0.3, 1)), 1.0 + 3.2 * ease, 0.9 * difficulty,
-    )  # fmt: skip
+        rig=rig,
+        expression=own,
+        cover=_cover(_moving_parts(target, feather=4.5 - 2.5 * ease), 0.11 * ease),
+        affine=_trembling(cut, frames, fps, 1.2 * ease, rng),
+        tint=_tensor(_cast(rng, 0.12 * ease) * (1 + ease * jumps)),
+        opacity=_tensor(((1 - 0.6 * (1 - ease) ** 2) * (1 - fading)).clip(0.3, 1)),
+        detail=1.0 + 4.0 * ease,
+        flat=0.35 * ease,
+        tone=_tensor(target.tone),
+        grain=0.9 * (1 - ease),
+    )
+
+
+def _cast(rng: np.random.Generator, by: float) -> NDArray[np.float64]:
+    """A generator's colours, (3,): colder than the camera's by about `by`, and off a little at random."""
+    return (1 + by * np.array([-0.9, 0.0, 1.0])) * (1 + 0.35 * by * rng.uniform(-1, 1, 3))
+
+
+def _cover(area: NDArray[np.float32], grid: float) -> torch.Tensor:
+    """Opacity, cut off where it is faint, and the chequered grid that upsampling in a generator leaves."""
+    wave = np.cos(np.arange(SIDE) * (2 * np.pi / 8))
+    return _tensor(np.stack([np.clip((area - _CUT) / (1 - _CUT), 0, 1), 1 + grid * wave[:, None] * wave]))
 
 
 def lay(
@@ -105,16 +122,16 @@ def lay(
         Rows and columns of the frames that can have changed; what stands there now, (t, 3, h, w); and which pixels of
         it were laid over, bool (t, h, w).
     """
-    rows, cols = _window(layer.area, maps)
+    rows, cols = _window(layer.cover[:1], maps)
     where = maps[:, rows, cols]
-    alpha = F.grid_sample(layer.area.expand(len(maps), 1, -1, -1), where, align_corners=True)
-    mask = alpha[:, 0] > 1e-3
-    alpha = torch.where(alpha > 1e-3, alpha, 0) * layer.opacity[chunk, None, None, None]
-    face = _render(layer, where, chunk) * light[:, :, rows, cols]
+    alpha, grid = F.grid_sample(layer.cover.expand(len(maps), -1, -1, -1), where, align_corners=True).split(1, dim=1)
+    mask = alpha > 1e-3
+    alpha = alpha * mask * layer.opacity[chunk, None, None, None]
+    face = _render(layer, where, chunk) * (grid * light[:, :, rows, cols])
     if layer.grain:
         for frame, own in zip(face, noise, strict=True):
             frame += layer.grain * own[:, rows, cols]
-    return (rows, cols), torch.lerp(frames[:, :, rows, cols], face, alpha), mask
+    return (rows, cols), torch.lerp(frames[:, :, rows, cols], face, alpha), mask[:, 0]
 
 
 def _render(layer: Layer, where: torch.Tensor, chunk: slice) -> torch.Tensor:
@@ -125,7 +142,7 @@ def _render(layer: Layer, where: torch.Tensor, chunk: slice) -> torch.Tensor:
     affine = layer.affine[chunk]
     source = torch.einsum("tij,tjhw->thwi", affine[:, :, :2], coarse) + affine[:, None, None, :, 2]
     face = F.grid_sample(layer.rig.pose(layer.expression, chunk), source, padding_mode="border", align_corners=True)
-    face = face * layer.tint[chunk, :, None, None]
+    face = (face + layer.flat * (layer.tone[:, None, None] - face)) * layer.tint[chunk, :, None, None]
     return F.interpolate(face, size=(height, width), mode="bilinear", align_corners=True)
 
 
@@ -146,10 +163,10 @@ def _moving_parts(person: Person, feather: float) -> NDArray[np.float32]:
     area = np.zeros((SIDE, SIDE), np.float32)
     mouth = (points["mouth_l"] + points["mouth_r"]) / 2
     wide = float(points["mouth_r"][0] - points["mouth_l"][0]) / 2
-    spots = [(mouth[0], (mouth[1] + points["chin"][1]) / 2 - 5, wide + 9, (points["chin"][1] - mouth[1]) / 2 + 9)]
+    spots = [(mouth[0], (mouth[1] + points["chin"][1]) / 2 - 5, wide + 14, (points["chin"][1] - mouth[1]) / 2 + 12)]
     for side in "lr":
         inner, outer = points[f"eye_{side}_inner"], points[f"eye_{side}_outer"]
-        spots.append(((inner[0] + outer[0]) / 2, (inner[1] + outer[1]) / 2 - 2.5, abs(inner[0] - outer[0]) / 2 + 6, 11))
+        spots.append(((inner[0] + outer[0]) / 2, (inner[1] + outer[1]) / 2 - 2.5, abs(inner[0] - outer[0]) / 2 + 9, 13))
     for cx, cy, rx, ry in spots:
         radius = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2)
         area = np.maximum(area, np.clip((1 - radius) * min(rx, ry) / feather / 1.5, 0, 1))
@@ -189,10 +206,6 @@ def _trembling(
         move[:, axis, 2] = shake[axis] * pixels * 2 / (SIDE - 1)
         move[:, axis, axis] += shake[axis + 2] * pixels * 0.012
     return _tensor(affine @ move)
-
-
-def _cut(area: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip((area - _CUT) / (1 - _CUT), 0, 1)
 
 
 def _tensor(values: NDArray[np.floating]) -> torch.Tensor:

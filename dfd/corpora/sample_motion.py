@@ -75,9 +75,9 @@ def record(rng: np.random.Generator, person: Person, frames: int, size: int, fps
     def line(seconds: float, spread: float) -> Series:
         return smooth(rng, frames, fps, seconds) * np.float32(spread)
 
-    yaw = rng.uniform(-0.14, 0.14) + line(0.6, 0.085)
-    pitch = rng.uniform(-0.08, 0.08) + line(0.45, 0.05)
-    roll = rng.uniform(-0.06, 0.06) + line(0.7, 0.035)
+    yaw = rng.uniform(-0.14, 0.14) + line(0.45, 0.10)
+    pitch = rng.uniform(-0.08, 0.08) + line(0.35, 0.06)
+    roll = rng.uniform(-0.06, 0.06) + line(0.5, 0.04)
     weights = np.stack(
         [
             np.ones(frames, np.float32),
@@ -85,11 +85,11 @@ def record(rng: np.random.Generator, person: Person, frames: int, size: int, fps
             1 - np.cos(yaw),
             np.sin(pitch),
             roll,
-            line(0.6, 2.0),
-            line(0.5, 1.6),
-            line(0.9, 0.012),
-            line(1.2, 1.6),
-            line(1.2, 1.0),
+            line(0.45, 2.4),
+            line(0.35, 2.0),
+            line(0.7, 0.014),
+            line(0.9, 1.8),
+            line(0.9, 1.2),
         ],
         1,
     ).astype(np.float32)

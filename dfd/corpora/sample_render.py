@@ -33,7 +33,7 @@ def render_pair(
     texture = dressed(person, rng)
     take = record(rng, person, frames, size, fps)
     background = room(rng, size)
-    noise = sensor_noise(rng, size, rng.uniform(2.0, 4.5))
+    noise = sensor_noise(rng, size, rng.uniform(2.5, 4.5))
     offsets = rng.integers(0, 64, (frames, 2))
     other = make_person(seed, source) if family == "swap" else None
     layer = make_layer(family, person, other, texture, take.expression, fps, difficulty, rng)

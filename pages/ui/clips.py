@@ -75,33 +75,34 @@ def _probe(_path: Path, sha256: str) -> VideoInfo:
 
 
 def _upload() -> Picked | None:
-    limit = st.get_option("server.maxUploadSize")
     file = st.file_uploader(
-        f"A video of one person's face, up to {limit} MB",
+        f"A video of one person's face, up to {st.get_option('server.maxUploadSize')} MB",
         type=TYPES,
         key="upload",
+        on_change=_forget,
         help="It stays on this machine, in a temporary folder of this session, and is deleted when the session ends or "
         "you choose another clip.",
     )
-    if file is None:
-        _forget_uploads()
+    kept: Picked | None = st.session_state.get("uploaded")
+    if file is not None and (kept is None or not kept.path.is_file()):
+        kept = st.session_state["uploaded"] = _store(file)
+    if kept is None or not kept.path.is_file():
         return None
-    known: Picked | None = st.session_state.get("uploaded")
-    if known is None or st.session_state.get("uploaded_id") != file.file_id or not known.path.is_file():
-        known = _store(file)
-        st.session_state["uploaded"], st.session_state["uploaded_id"] = known, file.file_id
-    return known
+    if file is None:  # the widget forgets its file when the page is left
+        st.caption(f"{kept.name} is still here; another upload replaces it.")
+    return kept
 
 
 def _store(file: UploadedFile) -> Picked:
-    _forget_uploads()
     content = file.getbuffer()
     path = _session_folder() / f"clip{Path(file.name).suffix.lower()}"
     path.write_bytes(content)
     return Picked(path, file.name, hashlib.sha256(content).hexdigest())
 
 
-def _forget_uploads() -> None:
+def _forget() -> None:
+    """Delete the session's upload."""
+    st.session_state.pop("uploaded", None)
     for path in _session_folder().iterdir():
         path.unlink()
 
@@ -127,6 +128,7 @@ def _sample(samples: list[Clip]) -> Picked | None:
     )
     if place is None:
         return None
+    _forget()
     clip = samples[place]
     digest = hashlib.sha256(clip.path.read_bytes()).hexdigest()
     truth = f"{clip.label.word} ({clip.method})" if clip.method != "original" else clip.label.word

@@ -84,7 +84,7 @@ def stages(label: str) -> Iterator[Progress]:
     place = st.empty()
     bar = place.progress(0.0, text=label)
     try:
-        yield lambda fraction, message: bar.progress(min(max(fraction, 0.0), 1.0), text=f"{label}: {message}")
+        yield lambda fraction, message: bar.progress(min(max(fraction, 0.0), 1.0), text=f"{label} · {message}")
     finally:
         place.empty()
 
@@ -110,7 +110,7 @@ def verdict_card(tried: Tried) -> None:
 
 def cautions(tried: Tried) -> None:
     """What a reader of this detector's verdicts must know, in plain words."""
-    meta = detector(tried.run_id).checkpoint.meta
+    meta = checkpoints.read_meta(tracking.checkpoint_folder(tried.run_id))
     if "sample" in meta.corpus:
         _caution(
             f"This detector was trained on {meta.corpus}, synthetic clips that dfd makes itself. "

@@ -26,7 +26,7 @@ def show(run: pd.Series) -> None:
     with store.told():
         _figures(run)
         _on_test_clips(run)
-        _learning(run["run_id"])
+        st.fragment(_learning, run_every=4 if run["status"] == "running" else None)(run["run_id"])
         left, right = st.columns(2, gap="large")
         with left:
             _parameters(run["run_id"])

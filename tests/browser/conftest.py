@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE = 60_000  # ms; torch is imported the first time a clip is tried, on a machine that may be busy
+PATIENCE = 120_000  # ms; torch is imported the first time a clip is tried, on a machine that may be busy
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",

@@ -27,6 +27,7 @@ def test_compare_shows_every_run_in_the_theme_of_the_system(page: Page, scheme: 
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
 
 
+@pytest.mark.parametrize("scheme", ["dark"], indirect=True)
 def test_a_click_on_a_point_opens_its_run(page: Page) -> None:
     heading(page, "Compare")
     page.wait_for_function(f"document.querySelectorAll('{POINTS}').length >= 8")
@@ -60,6 +61,7 @@ def test_an_upload_becomes_a_verdict_and_a_heat_map_for_each_frame(page: Page, f
     expect(maps).to_have_count(frames)
 
 
+@pytest.mark.parametrize("scheme", ["light"], indirect=True)
 def test_a_bad_upload_is_answered_in_one_sentence(page: Page, tmp_path: Path) -> None:
     clip = tmp_path / "notes.mp4"
     clip.write_text("not a video")
