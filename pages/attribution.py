@@ -110,6 +110,11 @@ with st.container(horizontal=True, gap="large"):
         help=" ".join(METHODS[name].help for name in METHODS),
     )
     opacity = st.slider("Heat map opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", width=260)
+    with st.container(
+        width="content", horizontal=True, gap="small", vertical_alignment="bottom", height=64, border=False
+    ):
+        st.badge("speaks for fake", color="orange")
+        st.badge("speaks for real", color="blue")
 
 with store.told():
     found = explain(tried, method)

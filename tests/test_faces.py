@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
 from dfd import faces
@@ -108,6 +109,38 @@ def test_two_people_keep_their_names_while_their_sizes_cross(
     widths = [clip.track.boxes[:, 2] - clip.track.boxes[:, 0] for clip in (left, right)]
     assert (widths[0] < widths[1])[0]
     assert (widths[0] > widths[1])[-1]
+
+
+def test_a_smaller_person_who_comes_later_is_found(tmp_path: Path, finder: FaceFinder) -> None:
+    """Between thorough looks only faces as large as those known are searched for."""
+    pixels = videos.wall(50, 180, 360)
+    for at in range(50):
+        videos.put(pixels, at, 170, (100, 90))
+        if at >= 12:
+            videos.put(pixels, at, 75, (300, 90), flip=True)
+    write_video(tmp_path / "guest.mp4", pixels, 30)
+    host, guest = (clip.track for clip in face_clips(tmp_path / "guest.mp4", finder))
+    assert len(host) == 50
+    assert (guest.indices[0], guest.indices[-1]) == (15, 49)
+    assert (_centres(guest.boxes)[:, 0] > 250).all()
+
+
+def test_the_quick_resize_gives_the_librarys_boxes(finder: FaceFinder) -> None:
+    pixels = videos.face_frames(3)
+    quick = finder.detect(pixels)
+    library = MTCNN(keep_all=True, min_face_size=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faces.mtcnn_cascade, "imresample", faces._area.__defaults__[0])  # type: ignore[index]
+        boxes, _, landmarks = library.detect(pixels, landmarks=True)
+    for found, box, points in zip(quick, boxes, landmarks, strict=True):
+        np.testing.assert_allclose(found.boxes, np.asarray(box, np.float32), atol=0.05)
+        np.testing.assert_allclose(found.landmarks, np.asarray(points, np.float32), atol=0.05)
+
+
+def test_looking_for_large_faces_only_gives_the_same_boxes(finder: FaceFinder) -> None:
+    pixels = videos.face_frames(3, size=150)
+    for one, other in zip(finder.detect(pixels), finder.detect(pixels, 50), strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=0.5)
 
 
 def test_a_clip_without_a_face_says_so(tmp_path: Path, finder: FaceFinder) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,10 @@ def clip(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fresh_decoder() -> None:
-    """Forget the idle decoder, which was started before a test changed how."""
+def fresh_decoder() -> Iterator[None]:
+    """No decoder of before a test that changes how they start, and none of that test after it."""
+    video._end_idle()
+    yield
     video._end_idle()
 
 
@@ -139,6 +142,27 @@ def test_damaged_frames_are_left_out_not_made_up(clip: Path) -> None:
     numbers = videos.numbers(frames.pixels)
     assert numbers[:20] == frames.indices.tolist()[:20]
     assert numbers[-5:] == frames.indices.tolist()[-5:]
+
+
+def test_a_still_scene_is_no_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = videos.encode(tmp_path / "still.mp4", np.repeat(videos.numbered(1), 40, axis=0))
+    with caplog.at_level(logging.WARNING):
+        assert len(read_frames(path, range(40))) == 40
+    assert caplog.text == ""
+
+
+def test_frames_that_decord_makes_up_are_noticed(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fresh_decoder: None
+) -> None:
+    source = video.CHILD.read_text()
+    script = tmp_path / "repeats_a_frame.py"
+    batch = "self.reader.get_batch(indices).asnumpy()"
+    script.write_text(source.replace(batch, f"{batch}; pixels[3:4] = pixels[2]"))
+    assert script.read_text() != source
+    monkeypatch.setattr(video, "CHILD", script)
+    with caplog.at_level(logging.WARNING):
+        assert videos.numbers(read_frames(clip, range(12)).pixels) == list(range(12))
+    assert "a neighbour in the place of frames that fail" in caplog.text
 
 
 def test_av1_is_read_though_decord_cannot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -78,6 +78,9 @@ def record(rng: np.random.Generator, person: Person, frames: int, size: int, fps
     yaw = rng.uniform(-0.14, 0.14) + line(0.45, 0.10)
     pitch = rng.uniform(-0.08, 0.08) + line(0.35, 0.06)
     roll = rng.uniform(-0.06, 0.06) + line(0.5, 0.04)
+    # A hand-held sway that never rests: an encoder repeats a frame in which nothing moves.
+    turn = rng.uniform(0, 2 * np.pi) + np.arange(frames) / fps * 2 * np.pi * rng.uniform(0.45, 0.7)
+    sway = rng.uniform(1.6, 2.6) * np.stack([np.cos(turn), np.sin(turn)]).astype(np.float32)
     weights = np.stack(
         [
             np.ones(frames, np.float32),
@@ -85,11 +88,11 @@ def record(rng: np.random.Generator, person: Person, frames: int, size: int, fps
             1 - np.cos(yaw),
             np.sin(pitch),
             roll,
-            line(0.45, 2.4),
-            line(0.35, 2.0),
+            line(0.45, 2.2) + sway[0],
+            line(0.35, 1.8) + sway[1],
             line(0.7, 0.014),
-            line(0.9, 1.8),
-            line(0.9, 1.2),
+            line(0.9, 1.6) + sway[0],
+            line(0.9, 1.0) + sway[1],
         ],
         1,
     ).astype(np.float32)
@@ -97,7 +100,7 @@ def record(rng: np.random.Generator, person: Person, frames: int, size: int, fps
     maps = _maps(size, centre, rng.uniform(0.86, 1.10), person.flip)
     level, across = rng.uniform(0.92, 1.10) + line(1.0, 0.03), rng.uniform(-0.12, 0.12) + line(1.2, 0.04)
     light = np.stack([level, across, line(1.2, 0.03)], 1)
-    drift = np.cumsum(line(0.8, 0.10)) + line(0.12, 0.12)
+    drift = np.cumsum(line(0.8, 0.10)) + line(0.12, 0.12) + 0.7 * sway[0]
     return Take(
         express(rng, person, frames, fps),
         torch.from_numpy(maps),

@@ -111,7 +111,8 @@ def _origin(run: pd.Series) -> None:
     commit = tags.get("mlflow.source.git.commit", "unknown")
     st.subheader("Make it again", anchor=False)
     file = _experiment_file(run)
-    st.code(f"git checkout {commit[:12]}\ndfd train {file or 'experiment.yaml'}", language=None, wrap_lines=True)
+    checkout = "" if commit == "unknown" else f"git checkout {commit[:12]}\n"
+    st.code(f"{checkout}dfd train {file or 'experiment.yaml'}", language=None, wrap_lines=True)
     if tags.get("dfd.dirty") == "true":
         st.caption("The code had changes that were not committed.")
     if "dfd.backbone_run" in tags:
