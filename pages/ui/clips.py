@@ -1,5 +1,6 @@
 """Choosing a clip: an upload, kept in a folder of the session and gone with it, or a test clip of the sample corpus."""
 
+import atexit
 import hashlib
 import shutil
 import tempfile
@@ -111,9 +112,17 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@st.cache_resource(show_spinner=False)
+def _uploads() -> Path:
+    """The server's folder for uploads; gone with the server, should a session still be open then."""
+    folder = Path(tempfile.mkdtemp(prefix="dfd-uploads-"))
+    atexit.register(_remove, folder)
+    return folder
+
+
 @st.cache_resource(scope="session", on_release=_remove, show_spinner=False)
 def _session_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="dfd-session-"))
+    return Path(tempfile.mkdtemp(dir=_uploads()))
 
 
 def _sample(samples: list[Clip]) -> Picked | None:

@@ -26,13 +26,13 @@ QUIET = [
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
-    """Serve the dashboard of `home` on a free port; gives its address."""
+def serving(home: Path, temporary: Path) -> Iterator[str]:
+    """Serve the dashboard of `home` on a free port, its temporary files in `temporary`; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    environment |= {"DFD_HOME": str(home)}
+    environment |= {"DFD_HOME": str(home), "TMPDIR": str(temporary)}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
@@ -45,10 +45,17 @@ def serving(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def app_url(tiny_home: Path) -> Iterator[str]:
+def app_temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the dashboard at `app_url` puts temporary files."""
+    return tmp_path_factory.mktemp("app_temporary")
+
+
+@pytest.fixture(scope="session")
+def app_url(tiny_home: Path, app_temporary: Path) -> Iterator[str]:
     """Address of a dashboard that serves `tiny_home`."""
-    with serving(tiny_home) as url:
+    with serving(tiny_home, app_temporary) as url:
         yield url
+    assert not list(app_temporary.glob("dfd-*")), "a stopped dashboard leaves nothing behind"
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -70,6 +77,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail("CI has no Chromium; install Debian's package chromium")
         pytest.skip("no Chromium on this machine")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, headless=True, args=QUIET)
         yield chromium
@@ -88,7 +96,6 @@ def page(browser: Browser, app_url: str, scheme: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     window = context.new_page()
     window.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
     complaints: list[str] = []
     window.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     window.on("pageerror", lambda error: complaints.append(str(error)))

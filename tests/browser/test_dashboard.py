@@ -1,6 +1,7 @@
 """The dashboard as a person uses it: compare, open a run, try a clip, see what the verdict rests on."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,28 @@ def test_a_bad_upload_is_answered_in_one_sentence(page: Page, tmp_path: Path) ->
     expect(page.get_by_text("Traceback")).to_have_count(0)
 
 
-def test_a_link_to_a_run_may_be_the_first_thing_that_a_server_is_asked_for(browser: Browser, tiny_store: Path) -> None:
+def test_an_upload_is_deleted_when_its_window_is_closed(
+    browser: Browser, app_url: str, app_temporary: Path, face_video: Path
+) -> None:
+    with browser.new_context() as context:
+        window = context.new_page()
+        window.goto(app_url)
+        window.get_by_role("link", name="Try a clip").click()
+        window.locator("input[type=file]").set_input_files(face_video)
+        heading(window, "The crops it scored")
+        assert [path.read_bytes() == face_video.read_bytes() for path in app_temporary.rglob("clip.mp4")] == [True]
+    for _ in range(100):
+        if not list(app_temporary.rglob("clip.mp4")):
+            return
+        time.sleep(0.1)
+    pytest.fail("the upload outlived its session")
+
+
+def test_a_link_to_a_run_may_be_the_first_thing_that_a_server_is_asked_for(
+    browser: Browser, tiny_store: Path, tmp_path: Path
+) -> None:
     run_id = tracking.detectors()[0]["run_id"]
-    with serving(tiny_store) as url, browser.new_context() as context:
+    with serving(tiny_store, tmp_path) as url, browser.new_context() as context:
         window = context.new_page()
         window.goto(f"{url}/runs?run={run_id}")
         heading(window, "Runs")
