@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dfd import faces
 from dfd.errors import NoFaceError, VideoError
-from dfd.faces import FaceFinder, crop, face_clips, search, shrink
+from dfd.faces import FaceClip, FaceFinder, crop, face_clips, search, shrink
 from dfd.recipe import CropRecipe
 from dfd.tracks import Detections, iou, link
 from dfd.video import write_video
@@ -64,13 +64,21 @@ def test_the_crop_is_centred_on_the_face_and_a_third_wider(finder: FaceFinder, s
     assert np.abs(np.stack([_centres(found.boxes)[0] for found in again]) - 56).max() < 8
 
 
+def assert_same_crops(few: FaceClip, whole: FaceClip, count: int) -> None:
+    """Pixels agree to one level: MTCNN sees batches of other sizes, and its last bits move a box by 1e-5 px."""
+    np.testing.assert_allclose(few.track.boxes, whole.track.boxes[:count], atol=0.01)
+    differing = np.abs(few.crops.astype(int) - whole.crops[:count])
+    assert differing.max() <= 1
+    assert (differing > 0).mean() < 1e-3
+
+
 def test_frames_asked_for_are_cut_as_in_a_look_at_the_whole_clip(finder: FaceFinder, swaying: Path) -> None:
     """Serving reads a few frames where preprocessing read all: the pixels must be the same."""
     whole = face_clips(swaying, finder)[0]
     for count in (3, 6, 11):
         few = face_clips(swaying, finder, frames=count)[0]
         assert few.track.indices.tolist() == list(range(count))
-        np.testing.assert_array_equal(few.crops, whole.crops[:count])
+        assert_same_crops(few, whole, count)
 
 
 def test_even_sampling_spreads_over_the_clip(swaying: Path) -> None:
@@ -87,7 +95,7 @@ def test_a_face_that_comes_late_is_waited_for(tmp_path: Path, finder: FaceFinder
     write_video(tmp_path / "late.mp4", pixels, 30)
     clip = face_clips(tmp_path / "late.mp4", finder, frames=10)[0]
     assert clip.track.indices.tolist() == list(range(25, 35))
-    np.testing.assert_array_equal(clip.crops, face_clips(tmp_path / "late.mp4", finder)[0].crops[:10])
+    assert_same_crops(clip, face_clips(tmp_path / "late.mp4", finder)[0], 10)
 
 
 @pytest.mark.parametrize("held", [True, False])
