@@ -3,15 +3,17 @@
 A face-only video is H.264 that people can watch (in mpv, VLC or Chromium) and training reads fast: every pixel its own
 colour (yuv444p), crf 8, a key frame each 15 frames. Measured on six real clips, 112 px, 150 frames, one core:
 
-    format                                          PSNR mean (worst clip)   size     write    read all
-    x264 yuv420p crf 4 veryfast                      41.4 (36.4) dB          256 KB   124 ms    50 ms
-    x264 yuv444p crf 8 veryfast                      43.0 (41.1) dB          160 KB   119 ms    50 ms
-    x264 yuv444p crf 4 veryfast, tune psnr           46.7 (45.6) dB          411 KB   159 ms    60 ms
-    x264 yuv444p crf 8 ultrafast, tune psnr  <--     46.5 (45.2) dB          543 KB    77 ms    52 ms
-    x264rgb      crf 6 veryfast, tune psnr           50.1 (49.6) dB          715 KB   195 ms    70 ms
-    x264 yuv444p crf 0 ultrafast (8-bit YUV's limit) 52.8 (51.8) dB         1110 KB    53 ms    60 ms
+    format                                          PSNR mean (worst clip)   size     write
+    x264 yuv420p crf 4 veryfast                      41.4 (36.4) dB          256 KB   124 ms
+    x264 yuv444p crf 8 veryfast                      43.0 (41.1) dB          160 KB   119 ms
+    x264 yuv444p crf 4 veryfast, tune psnr           46.7 (45.6) dB          411 KB   159 ms
+    x264 yuv444p crf 8 ultrafast, tune psnr  <--     46.5 (45.2) dB          543 KB    77 ms
+    x264rgb      crf 6 veryfast, tune psnr           50.1 (49.6) dB          715 KB   195 ms
+    x264 yuv444p crf 0 ultrafast (8-bit YUV's limit) 52.8 (51.8) dB         1110 KB    53 ms
 
 46.5 dB is a mean error of about one level in 255, below the noise of the clips' own compression.
+
+`load_crops` reads all 150 crops of the chosen format in about 52 ms.
 """
 
 import hashlib
