@@ -3,9 +3,10 @@
     python -m benchmarks.attribution [--frames 20] [--steps 32] [--repeats 3] [--threads 2]
 
 Captum's README calls `IntegratedGradients(model).attribute(inputs, baselines, ...)`. Without `internal_batch_size` that
-holds frames x steps activations at once, about 20 GB here, so Captum gets the batch size its documentation offers for
-that, which bounds its memory about as ours is. Times are from crops to maps; the frames' weights over time, which
-Captum's call does not give, are timed apart. Nothing is downloaded: the weights are random, with batch norms fitted.
+holds the activations of frames x steps at once, some 20 GB for 20 frames, so by default Captum gets the batch size its
+documentation offers for that, which bounds its memory about as ours is (`--captum-batch 0 --frames 4` does without).
+Times are from crops to maps; the frames' weights over time, which Captum's call does not give, are timed apart. Nothing
+is downloaded: the weights are random, with batch norms fitted.
 """
 
 import argparse
@@ -90,7 +91,7 @@ def captums(model: ResNeXtLSTM, clip: FaceClip, method: str, steps: int, batch: 
                 inputs[None],
                 attribution._blurred(inputs)[None],
                 n_steps=steps,
-                internal_batch_size=batch,
+                internal_batch_size=batch or None,
                 return_convergence_delta=True,
             )
             maps = maps[0].sum(dim=1)
@@ -125,7 +126,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--captum-batch", type=int, default=2, help="clips Captum reads at once")
+    parser.add_argument(
+        "--captum-batch", type=int, default=2, help="clips Captum reads at once; 0: all, as in its README"
+    )
     parser.add_argument("--methods", nargs="+", default=list(attribution.METHODS), choices=list(attribution.METHODS))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
