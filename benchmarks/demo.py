@@ -46,7 +46,7 @@ def training_step(model: nn.Module, stage: Stage, inputs: torch.Tensor) -> Calla
     labels = torch.arange(len(inputs)) % 2
     one = stage.model_copy(update={"epochs": 1, "schedule": "plateau"})
     told = (np.array([0, 1]), np.array([0.4, 0.6]))
-    return lambda: fit(model, lambda epoch: iter([(inputs, labels)]), lambda: told, one, 1, best_device())
+    return lambda: fit(model, lambda epoch: iter([(inputs, labels)]), lambda: told, one, labels, best_device())
 
 
 def passes(repeats: int) -> list[tuple[str, int, tuple[float, float, float]]]:

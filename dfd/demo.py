@@ -69,9 +69,3 @@ def serve(port: int) -> int:
         return subprocess.run(command, cwd=ROOT, env={**os.environ, "DFD_HOME": str(home())}, check=False).returncode
     except KeyboardInterrupt:
         return 0
-
-
-def stand_back() -> None:
-    """Leave the processor to the dashboard where both want it."""
-    if hasattr(os, "nice"):
-        os.nice(10)

@@ -75,8 +75,7 @@ def evaluate(
     Clips shorter than the checkpoint's sequence length are left out and lower the coverage.
 
     Raises:
-        ManifestError: the split is empty or has one class only.
-        CheckpointError: the face-only videos were made by another crop recipe.
+        ManifestError: the split is empty or has one class only, or its face-only videos were cut by another recipe.
     """
     asked = manifest.split(split)
     if not len(asked):

@@ -8,7 +8,6 @@ Source: Zhang et al. 2016 (MTCNN), through facenet-pytorch.
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from PIL import Image
 from dfd.errors import NoFaceError
 from dfd.progress import Progress, part, silent
 from dfd.recipe import CropRecipe
+from dfd.threads import one_thread
 from dfd.tracks import Detections, FaceTrack, Trail, joined, link
 from dfd.video import Frames, VideoInfo, iter_frames, probe
 
@@ -80,7 +80,9 @@ class FaceFinder:
         smallest = float(max(SMALLEST_FACE, max(pixels.shape[1:3]) // SMALLEST_PART))
         while smallest / FACTOR <= least:  # whole levels of the pyramid: those that remain give the same boxes
             smallest /= FACTOR
-        with self._lock, _one_thread():
+        # MTCNN is hundreds of small calls, and each waits for all threads: where others want the cores too, two threads
+        # took five times as long as one, and no less where nobody does.
+        with self._lock, one_thread():
             self._mtcnn.min_face_size = smallest
             for start in range(0, len(pixels), BATCH):
                 planes = torch.from_numpy(pixels[start : start + BATCH]).permute(0, 3, 1, 2).float().contiguous()
@@ -116,18 +118,6 @@ def _area(images: torch.Tensor, size: tuple[int, int], _pooled: Any = mtcnn_casc
 
 
 mtcnn_cascade.imresample = _area
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """MTCNN is hundreds of small calls, and each waits for all threads: where others want the cores too, two threads
-    took five times as long as one, and no less where nobody does."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def face_clips(

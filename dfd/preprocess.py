@@ -120,9 +120,7 @@ def load_face_clip(path: Path) -> FaceClip:
     Raises:
         VideoError: the video or the `.json` beside it is missing or damaged.
     """
-    facts = _facts(path)
-    if facts is None:
-        raise VideoError(f"{path} is not a face-only video: {_side(path).name} beside it is missing or damaged")
+    facts = _own_facts(path)
     columns = {column.name: facts["track"][column.name] for column in fields(FaceTrack)}
     track = FaceTrack(
         boxes=np.array(columns["boxes"], np.float32).reshape(-1, 4),
@@ -143,10 +141,7 @@ def recipe_of(path: Path) -> CropRecipe:
     Raises:
         VideoError: the `.json` beside it is missing or damaged.
     """
-    facts = _facts(path)
-    if facts is None:
-        raise VideoError(f"{path} is not a face-only video: {_side(path).name} beside it is missing or damaged")
-    return CropRecipe.model_validate(facts["recipe"])
+    return CropRecipe.model_validate(_own_facts(path)["recipe"])
 
 
 def load_crops(path: Path, frames: int | None = None, sampling: str = "consecutive") -> NDArray[np.uint8]:
@@ -261,6 +256,13 @@ def _frames_there(job: _Job) -> int | None:
 
 def _side(path: Path) -> Path:
     return path.with_suffix(".json")
+
+
+def _own_facts(path: Path) -> dict[str, Any]:
+    facts = _facts(path)
+    if facts is None:
+        raise VideoError(f"{path} is not a face-only video: {_side(path).name} beside it is missing or damaged")
+    return facts
 
 
 def _facts(path: Path) -> dict[str, Any] | None:

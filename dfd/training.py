@@ -59,10 +59,9 @@ def fit(
     batches: Batches,
     validate: Callable[[], Scores],
     stage: Stage,
-    steps: int,
+    train_labels: Tensor,
     device: torch.device,
     *,
-    class_weights: Tensor | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     progress: Progress = silent,
 ) -> list[Epoch]:
@@ -72,16 +71,16 @@ def fit(
         model: from a batch's inputs to (B, 2) logits.
         batches: see `Batches`; its batches come on the CPU.
         validate: scores the model, in eval mode, on the validation clips.
-        steps: steps an epoch, for the one-cycle schedule and the progress.
-        class_weights: (2,) weights of real and fake in the loss.
+        train_labels: (N,) of the training clips: how many steps an epoch has, and what each class weighs in the loss.
 
     Raises:
         ExperimentError: the loss is no longer a number.
     """
     model.to(device)
+    steps = stage.steps or math.ceil(len(train_labels) / stage.batch)
     optimiser = _optimiser(model, stage)
     cycle, plateau = _schedules(optimiser, stage, steps)
-    weights = None if class_weights is None else class_weights.to(device)
+    weights = _class_weights(train_labels).to(device)
     best_loss, best_state, since_best = math.inf, copy.deepcopy(model.state_dict()), 0
     epochs: list[Epoch] = []
     for number in range(1, stage.epochs + 1):
@@ -128,15 +127,15 @@ def fit_backbone(
 
     Validation is on `frames_a_clip` frames of each validation clip, evenly spread, so its figures are frame-level.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, labels = torch.Generator().manual_seed(seed), train.labels
     frames_a_clip = 4
 
     def batches(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in epoch_rows(train.labels, stage.batch, stage.steps, generator):
+        for rows in epoch_rows(labels, stage.batch, stage.steps, generator):
             lengths = torch.from_numpy(train.lengths[rows])
             frames = (torch.rand(len(rows), generator=generator) * lengths).long()[:, None].numpy()
             crops = torch.from_numpy(np.stack([train.frames(row, at) for row, at in zip(rows, frames, strict=True)]))
-            yield to_input(augment(crops, generator) if augmented else crops, train.recipe), train.labels[rows]
+            yield to_input(augment(crops, generator) if augmented else crops, train.recipe), labels[rows]
 
     def validate() -> Scores:
         scores = []
@@ -146,17 +145,7 @@ def fit_backbone(
             scores.append(score(model, to_input(crops, val.recipe), device))
         return np.repeat(val.labels.numpy(), frames_a_clip), np.concatenate(scores)
 
-    return fit(
-        model,
-        batches,
-        validate,
-        stage,
-        stage.steps or math.ceil(len(train) / stage.batch),
-        device,
-        class_weights=_class_weights(train.labels),
-        on_epoch=on_epoch,
-        progress=progress,
-    )
+    return fit(model, batches, validate, stage, labels, device, on_epoch=on_epoch, progress=progress)
 
 
 def fit_clips(
@@ -177,31 +166,21 @@ def fit_clips(
 
     With `order="shuffled"` every training clip gets a new order each time it is read.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, labels = torch.Generator().manual_seed(seed), train.labels
 
     def batches(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in epoch_rows(train.labels, stage.batch, stage.steps, generator):
+        for rows in epoch_rows(labels, stage.batch, stage.steps, generator):
             clips = train.read(rows, length)
             if order == "shuffled":
                 clips = torch.stack([clip[torch.randperm(length, generator=generator)] for clip in clips])
             if clips.dtype == torch.uint8:
                 clips = to_input(augment(clips, generator) if augmented else clips, train.recipe)
-            yield clips, train.labels[rows]
+            yield clips, labels[rows]
 
     def validate() -> Scores:
         return val.labels.numpy(), score_table(model, val, device, length=length, order=order, seed=seed)
 
-    return fit(
-        model,
-        batches,
-        validate,
-        stage,
-        stage.steps or math.ceil(len(train) / stage.batch),
-        device,
-        class_weights=_class_weights(train.labels),
-        on_epoch=on_epoch,
-        progress=progress,
-    )
+    return fit(model, batches, validate, stage, labels, device, on_epoch=on_epoch, progress=progress)
 
 
 def score_table(
@@ -229,7 +208,7 @@ def _step(
     labels: Tensor,
     optimiser: torch.optim.Optimizer,
     stage: Stage,
-    weights: Tensor | None,
+    weights: Tensor,
 ) -> float:
     with autocast(inputs.device):
         logits = model(inputs)

@@ -20,6 +20,7 @@ ORDER = (
     "dfd.labels",
     "dfd.paths",
     "dfd.progress",
+    "dfd.threads",
     "dfd.recipe",
     "dfd.provenance",
     "dfd.glossary",

@@ -55,7 +55,14 @@ def test_a_loss_that_is_no_number_is_told() -> None:
         yield torch.full((2, 4), float("nan")), torch.tensor([0, 1])
 
     with pytest.raises(DfdError, match="lower the learning rate"):
-        fit(torch.nn.Linear(4, 2), batches, lambda: (np.array([0, 1]), np.array([0.1, 0.2])), STAGE, 1, CPU)
+        fit(
+            torch.nn.Linear(4, 2),
+            batches,
+            lambda: (np.array([0, 1]), np.array([0.1, 0.2])),
+            STAGE,
+            torch.tensor([0, 1]),
+            CPU,
+        )
 
 
 def test_features_and_crops_give_the_same_scores() -> None:

@@ -12,7 +12,6 @@ import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from dfd.labels import Label
 from dfd.manifest import Clip, Manifest, Split, read_manifest
 from dfd.paths import atomic_file
 from dfd.progress import Progress, silent
+from dfd.threads import one_thread
 from dfd.video import write_video
 
 VERSION = 1  # of the generator: a change of its pixels is another corpus
@@ -186,7 +186,7 @@ def _claim(folder: Path, spec: SampleSpec) -> None:
 def _run(jobs: list[_Job], workers: int) -> Iterable[None]:
     """Do the jobs, yielding after each; one worker is this process."""
     if workers <= 1 or len(jobs) <= 1:
-        with _one_thread():
+        with one_thread():
             for job in jobs:
                 _make_pair(job)
                 yield
@@ -208,17 +208,6 @@ def _run(jobs: list[_Job], workers: int) -> Iterable[None]:
 
 def _begin_worker() -> None:
     torch.set_num_threads(1)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One torch thread, as in a worker: sums split over threads differ in their last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _make_pair(job: _Job) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from dfd.models.resnext_lstm import ResNeXtLSTM
 from dfd.recipe import CropRecipe
@@ -73,9 +73,3 @@ def fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-
-
-def trainable(module: nn.Module, on: bool) -> None:
-    """Switch gradients of a module's parameters."""
-    for parameter in module.parameters():
-        parameter.requires_grad_(on)
