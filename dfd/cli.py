@@ -6,6 +6,7 @@ verbs, since torch and MLflow take seconds that `dfd --help` need not wait.
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -217,6 +218,7 @@ def demo(
 def main() -> None:
     """Entry point of the `dfd` command."""
     logging.basicConfig(level=logging.WARNING, format="dfd: %(message)s")
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # a run that is ended either way is recorded so
     try:
         app()
     except DfdError as error:

@@ -44,7 +44,7 @@ class Table:
     manifest: Manifest  # N clips
     values: NDArray[np.uint8] | NDArray[np.float32]  # (M, T, S, S, 3) crops or (M, T, F) features, M >= N, mapped
     rows: NDArray[np.int64]  # (N,) each clip's place in `values`
-    lengths: NDArray[np.int64]  # (N,) frames a clip has; `values` beyond them is zero
+    lengths: NDArray[np.int64]  # (N,) frames a clip has, 0 where no face was found; `values` beyond them is zero
     recipe: CropRecipe
 
     def __len__(self) -> int:
@@ -55,8 +55,8 @@ class Table:
         """(N,) int64, 1 = fake."""
         return torch.tensor([int(clip.label) for clip in self.manifest])
 
-    def where(self, split: Split | None = None, *, corpus: str | None = None, at_least: int = 1) -> "Table":
-        """The clips of a split, of a corpus, with at least so many frames."""
+    def where(self, split: Split | None = None, *, corpus: str | None = None, at_least: int = 0) -> "Table":
+        """The clips of a split, of a corpus, with at least so many frames; clips without a face have 0."""
         kept = [
             place
             for place, clip in enumerate(self.manifest)
@@ -91,7 +91,9 @@ def crop_table(
         ManifestError: a face-only video is gone, or was cut by another recipe.
     """
     frames = recipe.max_frames if recipe.sampling == "even" else min(longest, recipe.max_frames)
-    paths = [clip.path for clip in manifest]
+    paths = [clip.path for clip in manifest if clip.frames != 0]
+    if not paths:
+        raise ManifestError(f"no clip of '{manifest.name}' gave a face-only video; its report.json says why of each")
     facts = [f"{path}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in paths if path.exists()]
     if len(facts) < len(paths):
         missing = next(path for path in paths if not path.exists())
@@ -103,16 +105,18 @@ def crop_table(
             f"the face-only videos of '{manifest.name}' were cut by another recipe ({', '.join(differing)} differ); "
             "cut them again with `dfd preprocess --experiment FILE`"
         )
-    key = hashlib.sha256("\n".join([str(frames), *facts]).encode()).hexdigest()[:16]
+    asked = [str(frames), *(clip.clip_id for clip in manifest), *facts]
+    key = hashlib.sha256("\n".join(asked).encode()).hexdigest()[:16]
     path = (cache or data_dir() / "cache") / f"crops-{key}.npy"
     if not path.exists():
         with atomic_file(path) as part:
-            shape = (len(paths), frames, recipe.size, recipe.size, 3)
+            shape = (len(manifest), frames, recipe.size, recipe.size, 3)
             table = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-            for row, source in enumerate(paths):
-                crops = load_crops(source, frames)
-                table[row, : len(crops)] = crops
-                progress((row + 1) / len(paths), f"reading face clips of {manifest.name}")
+            for row, clip in enumerate(manifest):
+                if clip.frames != 0:
+                    crops = load_crops(clip.path, frames)
+                    table[row, : len(crops)] = crops
+                progress((row + 1) / len(manifest), f"reading face clips of {manifest.name}")
             table.flush()
             del table
     lengths = np.array([min(clip.frames if clip.frames is not None else frames, frames) for clip in manifest])
@@ -141,14 +145,14 @@ def feature_table(
 def _compute_features(crops: Table, backbone: nn.Module, device: torch.device, path: Path, progress: Progress) -> None:
     with atomic_file(path) as part:
         table: np.memmap | None = None
-        for row in range(len(crops)):
-            pixels = torch.from_numpy(crops.frames(row, np.arange(crops.values.shape[1]))).to(device)
+        for row in np.flatnonzero(crops.lengths).tolist():
+            pixels = torch.from_numpy(crops.frames(row, np.arange(crops.lengths[row]))).to(device)
             with torch.inference_mode(), autocast(device):
                 features = backbone(to_input(pixels, crops.recipe)).float().cpu().numpy()
             if table is None:
-                shape = (len(crops), *features.shape)
+                shape = (len(crops), crops.values.shape[1], features.shape[1])
                 table = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
-            table[row] = features
+            table[row, : len(features)] = features
             progress((row + 1) / len(crops), f"backbone features of {crops.manifest.name}")
         if table is not None:
             table.flush()

@@ -36,7 +36,7 @@ class Clip:
     source_identity: str  # "" when there is none
     split: Split
     official_split: bool
-    frames: int | None = None
+    frames: int | None = None  # of the video; of a face-only video its crops, 0 where no face came of the clip
 
     @property
     def identities(self) -> frozenset[str]:
@@ -129,13 +129,18 @@ def read_manifest(path: Path) -> Manifest:
     """
     if not path.is_file():
         raise ManifestError(f"there is no manifest at {path}; make it with `dfd preprocess` or `dfd sample`")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise ManifestError(f"{path} lacks the column '{missing[0]}'; a manifest has {', '.join(COLUMNS)}")
-        clips = [_clip(row, path, line) for line, row in enumerate(reader, start=2)]
-    return Manifest(name=clips[0].corpus if clips else path.parent.name, clips=tuple(clips))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            if missing:
+                raise ManifestError(f"{path} lacks the column '{missing[0]}'; a manifest has {', '.join(COLUMNS)}")
+            clips = [_clip(row, path, line) for line, row in enumerate(reader, start=2)]
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path} is not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise ManifestError(f"{path} is not a CSV file ({error}); save it as CSV in UTF-8") from None
+    return Manifest("+".join(dict.fromkeys(clip.corpus for clip in clips)) or path.parent.name, tuple(clips))
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
@@ -161,6 +166,18 @@ def _row(clip: Clip, folder: Path) -> dict[str, str]:
     }
 
 
+def _yes(word: str) -> bool:
+    if word not in ("yes", "no"):
+        raise ValueError(f"official_split is yes or no, not '{word}'")
+    return word == "yes"
+
+
+def _frames(count: str) -> int | None:
+    if count and int(count) < 0:
+        raise ValueError(f"frames cannot be '{count}'")
+    return int(count) if count else None
+
+
 def _clip(row: dict[str, str], path: Path, line: int) -> Clip:
     try:
         split = row["split"]
@@ -176,8 +193,8 @@ def _clip(row: dict[str, str], path: Path, line: int) -> Clip:
             target_identity=row["target_identity"],
             source_identity=row["source_identity"],
             split=split,
-            official_split=row["official_split"] == "yes",
-            frames=int(row["frames"]) if row["frames"] else None,
+            official_split=_yes(row["official_split"]),
+            frames=_frames(row["frames"]),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ManifestError(f"{path} line {line}: {error}") from None

@@ -73,8 +73,8 @@ def preprocess(
 
     Every clip becomes `out/clips/NAME.KEY.mp4`, with the track, the recipe and the source's sha256 in a `.json` beside
     it; KEY is a digest of the clip's bytes and the recipe. What is there is not made again, so an interrupted run goes
-    on where it stopped, and clips of two recipes never mix. `frames` becomes the number of crops. Clips that fail are
-    left out of the manifest and listed, with the reason, in `out/report.json`.
+    on where it stopped, and clips of two recipes never mix. `frames` becomes the number of crops: 0 for a clip that
+    failed, whose path stays that of its source, so that coverage counts it. `out/report.json` has the reasons.
 
     Args:
         manifest: clips to read.
@@ -87,29 +87,28 @@ def preprocess(
         DfdError: a worker process was killed from outside.
     """
     started = time.perf_counter()
-    finished: dict[str, Clip] = {}
-    failed: dict[str, str] = {}
+    finished: dict[Clip, Clip] = {}
+    failed: dict[Clip, str] = {}
     jobs: list[_Job] = []
     for clip in manifest:
         if not clip.path.is_file():
-            failed[clip.clip_id] = f"there is no file {clip.path}; check the manifest"
+            failed[clip] = f"there is no file {clip.path}; check the manifest"
             continue
         job = _job(clip, out, recipe)
         if (frames := _frames_there(job)) is None:
             jobs.append(job)
         else:
-            finished[clip.clip_id] = replace(clip, path=job.target, frames=frames)
+            finished[clip] = replace(clip, path=job.target, frames=frames)
     skipped = len(finished)
     for number, (job, frames, reason) in enumerate(_run(jobs, workers), start=1):
         if reason:
-            failed[job.clip.clip_id] = reason
+            failed[job.clip] = reason
         else:
-            finished[job.clip.clip_id] = replace(job.clip, path=job.target, frames=frames)
+            finished[job.clip] = replace(job.clip, path=job.target, frames=frames)
         progress(number / len(jobs), f"face-only videos of {manifest.name}: {skipped + number} of {len(manifest)}")
-    kept = Manifest(manifest.name, tuple(finished[clip.clip_id] for clip in manifest if clip.clip_id in finished))
-    failures = [(clip.clip_id, failed[clip.clip_id]) for clip in manifest if clip.clip_id in failed]
-    report = PreprocessReport(len(kept) - skipped, skipped, failures, time.perf_counter() - started)
-    kept.write(out / "manifest.csv")
+    failures = [(clip.clip_id, failed[clip]) for clip in manifest if clip in failed]
+    report = PreprocessReport(len(finished) - skipped, skipped, failures, time.perf_counter() - started)
+    manifest.map(lambda clip: finished.get(clip) or replace(clip, frames=0)).write(out / "manifest.csv")
     _write_json(out / "report.json", {"corpus": manifest.name, "recipe": recipe.model_dump(), **asdict(report)})
     return report
 

@@ -1,11 +1,14 @@
 """Which code and which versions made a result."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 PACKAGES = ("dfd", "torch", "torchvision", "numpy", "scikit-learn", "mlflow", "facenet-pytorch", "decord", "captum")
 
@@ -38,6 +41,22 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # decord has another distribution name on some machines
             continue
     return found
+
+
+def this_process() -> str:
+    """This process, so that it can be told from a later one of the same number: host, pid, start time."""
+    return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.0f}"
+
+
+def is_gone(process: str) -> bool:
+    """Whether `this_process` of another time has ended. One on another host is never taken for ended."""
+    host, pid, started = process.rsplit(" ", 2)
+    if host != platform.node():
+        return False
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) > 2
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _git(folder: Path, *arguments: str) -> str:

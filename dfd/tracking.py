@@ -31,9 +31,7 @@ from dfd.errors import StoreError
 from dfd.manifest import Manifest
 from dfd.paths import store_dir
 
-EXPERIMENT = "dfd"
-REGISTERED = "dfd-detector"
-BEST = "best"
+EXPERIMENT, REGISTERED, BEST = "dfd", "dfd-detector", "best"
 CHECKPOINT = "checkpoint"
 PREDICTIONS = "predictions.parquet"
 
@@ -132,14 +130,14 @@ class Run:
 def start_run(name: str, *, parent: str | None = None, tags: Mapping[str, object] | None = None) -> Iterator[Run]:
     """A run that ends as FINISHED, FAILED, or KILLED when interrupted; the code's commit and versions are recorded."""
     store = client()
-    code = provenance.commit()
-    facts: dict[str, object] = {"mlflow.source.git.commit": code.hash, "dfd.dirty": str(code.dirty).lower()}
+    code, here = provenance.commit(), provenance.this_process()
+    facts = {"mlflow.source.git.commit": code.hash, "dfd.dirty": str(code.dirty).lower(), "dfd.process": here}
     facts |= {f"dfd.version.{package}": version for package, version in provenance.versions().items()}
     if parent:
         facts["mlflow.parentRunId"] = parent
-    facts |= dict(tags or {})
+    facts |= {name: str(value) for name, value in (tags or {}).items()}
     with _explained("written to"):
-        started = store.create_run(_experiment_id(), tags={k: str(v) for k, v in facts.items()}, run_name=name)
+        started = store.create_run(_experiment_id(), tags=facts, run_name=name)
     run_id = started.info.run_id
     try:
         yield Run(run_id)
@@ -156,7 +154,8 @@ def runs() -> pd.DataFrame:
     """All runs, newest first: `RUN_COLUMNS`, then one `split/metric` column for each metric that any run has.
 
     `kind` is "detector" for a run with a checkpoint and "backbone" for a sweep's first stage; `control` is "", "mean
-    pool" or "shuffled frames"; `checkpoint` is the reference to load it by, "" while there is none.
+    pool" or "shuffled frames"; `checkpoint` is the reference to load it by, "" while there is none. A run whose process
+    was killed before it could say so has the status KILLED.
     """
     with _explained("read"):
         found = _search(max_results=50_000)
@@ -176,11 +175,12 @@ def _row(run: Any) -> dict[str, Any]:
     control = "shuffled frames" if order == "shuffled" else "mean pool" if model.endswith("_mean") else ""
     registered = tags.get("dfd.registered", "")
     finished = run.info.status == "FINISHED"
+    lost = run.info.status == "RUNNING" and "dfd.process" in tags and provenance.is_gone(tags["dfd.process"])
     return {
         "run_id": run.info.run_id,
         "name": run.info.run_name,
         "kind": tags.get("dfd.kind", ""),
-        "status": run.info.status,
+        "status": "KILLED" if lost else run.info.status,
         "started": pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
         "ended": pd.Timestamp(run.info.end_time, unit="ms", tz="UTC") if run.info.end_time else pd.NaT,
         "model": model,
@@ -229,10 +229,9 @@ def finished(key: str) -> str | None:
 
 def history(run_id: str) -> pd.DataFrame:
     """Per-epoch numbers: columns metric, step, value; steps count from 1, final figures (step 0) are left out."""
-    names = list(_run(run_id).data.metrics)
     points = [
         (name, point.step, point.value)
-        for name in names
+        for name in _run(run_id).data.metrics
         for point in client().get_metric_history(run_id, name)
         if point.step > 0
     ]

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from dfd import cli
+from dfd import cli, tracking
 from dfd.progress import Printer
 from dfd.video import write_video
 
@@ -163,6 +164,22 @@ def test_sample_to_preprocess_to_train_to_evaluate(
     told = json.loads(capsys.readouterr().out)
     assert told["corpus"] == "sample-reenact"
     assert 0 <= told["metrics"]["auc_low"] <= told["metrics"]["auc"] <= told["metrics"]["auc_high"] <= 1
+
+
+def test_a_run_ended_by_sigterm_is_recorded_as_stopped(store: Path) -> None:
+    code = """
+import os, signal, time
+from dfd import cli, tracking
+def app():
+    with tracking.start_run("one"):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+cli.app = app
+cli.main()
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 130
+    assert tracking.runs().loc[0, "status"] == "KILLED"
+    assert tracking.runs().loc[0, "ended"] is not pd.NaT
 
 
 def test_progress_tells_the_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

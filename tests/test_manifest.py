@@ -223,7 +223,15 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("label", "1"), ("label", "forged"), ("split", "dev"), ("frames", "many")]
+    ("column", "value"),
+    [
+        ("label", "1"),
+        ("label", "forged"),
+        ("split", "dev"),
+        ("frames", "many"),
+        ("frames", "-1"),
+        ("official_split", "true"),
+    ],  # fmt: skip
 )
 def test_an_impossible_value_is_named_with_its_line(tmp_path: Path, column: str, value: str) -> None:
     with pytest.raises(ManifestError, match=rf"manifest\.csv line 3: .*'{value}'"):
@@ -235,6 +243,23 @@ def test_a_row_cut_short_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").rstrip()[:-40], encoding="utf-8")
     with pytest.raises(ManifestError, match=r"manifest\.csv line 3"):
         read_manifest(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_another_encoding_is_told_with_its_remedy(tmp_path: Path, encoding: str) -> None:
+    path = written(tmp_path, clip_id="caf\u00e9")
+    path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+    with pytest.raises(ManifestError, match=r"manifest\.csv is not UTF-8 text .*save it as CSV in UTF-8"):
+        read_manifest(path)
+
+
+def test_a_merged_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
+    other = replace(REAL, corpus="series", path=REAL.path.with_name("other.mp4"))
+    both = merge([Manifest("films", (REAL,)), Manifest("series", (other,))])
+    both.write(tmp_path / "manifest.csv")
+    again = read_manifest(tmp_path / "manifest.csv")
+    assert again.name == "films+series"
+    assert again.digest() == both.digest()
 
 
 def test_numbers_are_no_labels() -> None:

@@ -1,5 +1,7 @@
 """The store: what is written comes back, an empty one is no error, and the best is chosen on validation."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +66,14 @@ def test_a_run_that_breaks_says_so(store: Path, error: type[BaseException], stat
     with pytest.raises(error), tracking.start_run("one"):
         raise error
     assert tracking.runs().loc[0, "status"] == status
+
+
+def test_a_run_whose_process_was_killed_is_not_taken_for_running(store: Path) -> None:
+    code = "import os, signal; from dfd import tracking\nwith tracking.start_run('one'): os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    assert tracking.runs().loc[0, "status"] == "KILLED"
+    with tracking.start_run("two"):
+        assert tracking.runs().loc[0, "status"] == "RUNNING"
 
 
 def test_a_finished_sweep_is_listed(tiny_store: Path) -> None:

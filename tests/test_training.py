@@ -179,6 +179,19 @@ def test_a_missing_face_video_is_told() -> None:
         crop_table(tiny_table().manifest, CropRecipe(size=32), 4)
 
 
+def test_a_clip_without_a_face_lowers_the_coverage_and_is_never_read(tmp_path: Path, face_video: Path) -> None:
+    first = replace(tiny_table().manifest.clips[0], path=face_video)
+    lost = replace(first, clip_id="lost", path=tmp_path / "gone.mp4")
+    cut = CropRecipe(size=48, max_frames=4)
+    preprocess(Manifest(first.corpus, (lost, first)), tmp_path / "faces", cut, workers=1)
+    table = crop_table(read_manifest(tmp_path / "faces" / "manifest.csv"), cut, 4, tmp_path)
+    kept = table.where(at_least=4)
+    assert (len(table), [clip.clip_id for clip in kept.manifest]) == (2, [first.clip_id])
+    features = feature_table(table, build(**TINY_MODEL).backbone, CPU, tmp_path)
+    assert not features.values[0].any()
+    np.testing.assert_array_equal(features.where(at_least=1).rows, [1])
+
+
 def test_face_videos_of_another_recipe_are_refused(tmp_path: Path, face_video: Path) -> None:
     clip = replace(tiny_table().manifest.clips[0], path=face_video, frames=4)
     cut = CropRecipe(size=48, max_frames=4)

@@ -23,7 +23,7 @@ def told() -> Iterator[None]:
 @st.cache_data(ttl=2, max_entries=2, show_spinner=False)
 def _runs(uri: str) -> pd.DataFrame:
     frame = tracking.runs()
-    return frame[frame["kind"] != "backbone"].reset_index(drop=True)
+    return frame[frame["kind"] == "detector"].reset_index(drop=True)
 
 
 def runs() -> pd.DataFrame:
