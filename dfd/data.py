@@ -5,6 +5,7 @@ loaded, so that memory stays flat in the corpus's size.
 """
 
 import hashlib
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,6 +71,12 @@ class Table:
     def frames(self, clip: int, positions: NDArray[np.int64]) -> NDArray[np.uint8] | NDArray[np.float32]:
         """(len(positions), ...) frames of one clip."""
         return self.values[self.rows[clip]][positions]
+
+    def forget(self) -> None:
+        """Give mapped pages back: what was read once is then no memory of this process, only the system's cache."""
+        mapped = getattr(self.values, "_mmap", None)
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def read(self, clips: NDArray[np.int64], length: int) -> Tensor:
         """(B, length, ...) of these clips, frames chosen by the recipe's sampling."""
@@ -153,6 +160,7 @@ def _compute_features(crops: Table, backbone: nn.Module, device: torch.device, p
                 shape = (len(crops), crops.values.shape[1], features.shape[1])
                 table = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
             table[row, : len(features)] = features
+            crops.forget()
             progress((row + 1) / len(crops), f"backbone features of {crops.manifest.name}")
         if table is not None:
             table.flush()

@@ -143,6 +143,7 @@ def fit_backbone(
             spread = np.linspace(0, val.lengths[row] - 1, frames_a_clip).round().astype(int)
             crops = torch.from_numpy(val.frames(row, spread))[:, None]
             scores.append(score(model, to_input(crops, val.recipe), device))
+        train.forget()
         return np.repeat(val.labels.numpy(), frames_a_clip), np.concatenate(scores)
 
     return fit(model, batches, validate, stage, labels, device, on_epoch=on_epoch, progress=progress)

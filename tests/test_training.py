@@ -179,6 +179,15 @@ def test_a_missing_face_video_is_told() -> None:
         crop_table(tiny_table().manifest, CropRecipe(size=32), 4)
 
 
+def test_forgotten_frames_are_read_again(tmp_path: Path) -> None:
+    values = tiny_table(("a",)).values
+    np.save(tmp_path / "crops.npy", values)
+    table = replace(tiny_table(("a",)), values=np.load(tmp_path / "crops.npy", mmap_mode="r"))
+    before = table.read(np.array([0, 3]), 4)
+    table.forget()
+    assert torch.equal(table.read(np.array([0, 3]), 4), before)
+
+
 def test_a_clip_without_a_face_lowers_the_coverage_and_is_never_read(tmp_path: Path, face_video: Path) -> None:
     first = replace(tiny_table().manifest.clips[0], path=face_video)
     lost = replace(first, clip_id="lost", path=tmp_path / "gone.mp4")
