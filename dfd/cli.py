@@ -6,12 +6,13 @@ verbs, since torch and MLflow take seconds that `dfd --help` need not wait.
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -60,26 +61,37 @@ def sample(
 @app.command()
 def preprocess(
     root: Annotated[str, typer.Argument(help="folder with real/ and fake/ or a manifest.csv, or a sample corpus")],
-    out: Annotated[Path | None, typer.Option(help="folder; data/faces/NAME if not given")] = None,
+    out: Annotated[str | None, typer.Option(help="folder or URL; data/faces/NAME if not given")] = None,
     experiment: Annotated[Path | None, typer.Option(help="cut as its `crop` section says, not as usual")] = None,
-    workers: Annotated[int, typer.Option(min=1)] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes, or Ray actors; one a core if not given")
+    ] = None,
+    engine: Annotated[Literal["pool", "ray"], typer.Option(help="this machine's cores, or a Ray cluster")] = "pool",
+    gpus: Annotated[float, typer.Option(min=0, help="with ray: share of a GPU that an actor takes")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Find the faces of a corpus's clips and keep them as face-only videos."""
+    """Find the faces of a corpus's clips and keep them as face-only videos.
+
+    ROOT may be the URL of a manifest.csv whose paths are relative to it, such as s3://bucket/corpus/manifest.csv.
+    """
+    from functools import partial
+
+    from dfd import cluster
     from dfd.config import read_experiment
-    from dfd.corpora.find import find
+    from dfd.corpora.find import located
     from dfd.paths import data_dir
     from dfd.preprocess import preprocess as run
     from dfd.recipe import CropRecipe
 
     recipe = CropRecipe() if experiment is None else read_experiment(experiment).crop
-    manifest = find(root)
-    folder = out or data_dir() / "faces" / manifest.name
+    manifest, source = located(root)
+    folder = out or str(data_dir() / "faces" / manifest.name)
+    spread = partial(cluster.run, workers=workers or os.cpu_count() or 1, gpus=gpus) if engine == "ray" else None
     with _progress() as progress:
-        report = run(manifest, folder, recipe, workers=workers, progress=progress)
+        report = run(manifest, folder, recipe, workers=workers, engine=spread, source=source, progress=progress)
     for clip, reason in report.failures:
         typer.echo(f"left out {clip}: {reason}", err=True)
-    facts = {"corpus": manifest.name, "out": str(folder), "clips": report.done + report.skipped}
+    facts = {"corpus": manifest.name, "out": folder, "clips": report.done + report.skipped}
     facts["failures"] = [{"clip": clip, "reason": reason} for clip, reason in report.failures]
     _show(facts, as_json, f"{manifest.name}: {facts['clips']} face-only videos in {folder}")
     if not facts["clips"]:

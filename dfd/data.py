@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dfd.errors import ManifestError
+from dfd.face_only import load_crops, recipe_of
 from dfd.manifest import Manifest, Split, read_manifest
 from dfd.models import autocast, to_input
 from dfd.paths import atomic_file, data_dir
-from dfd.preprocess import load_crops, recipe_of
 from dfd.progress import Progress, silent
 from dfd.recipe import CropRecipe
 

@@ -13,12 +13,13 @@ import torch
 from dfd import inference
 from dfd.checkpoints import Checkpoint, load
 from dfd.errors import CheckpointError, VideoError
+from dfd.face_only import load_crops
 from dfd.faces import FaceFinder, face_clips
 from dfd.inference import Detector, Verdict, device_name
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest
 from dfd.models import frame_permutation, to_input
-from dfd.preprocess import load_crops, preprocess
+from dfd.preprocess import preprocess
 from dfd.training import score
 from dfd.video import write_video
 from tests import videos

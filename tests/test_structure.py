@@ -21,6 +21,9 @@ ORDER = (
     "dfd.paths",
     "dfd.progress",
     "dfd.threads",
+    "dfd.pool",
+    "dfd.cluster",
+    "dfd.storage",
     "dfd.recipe",
     "dfd.provenance",
     "dfd.glossary",
@@ -44,6 +47,7 @@ ORDER = (
     "dfd.corpora.sample",
     "dfd.corpora.folder",
     "dfd.corpora.find",
+    "dfd.face_only",
     "dfd.preprocess",
     # detectors
     "dfd.models.resnext_lstm",
@@ -73,6 +77,8 @@ HOMES = {
     "captum": ("dfd/attribution.py",),
     "mlflow": ("dfd/tracking.py",),
     "plotly": ("dfd/charts.py",),
+    "ray": ("dfd/cluster.py",),
+    "fsspec": ("dfd/storage.py",),
     "streamlit": ("app.py", "pages/"),
 }
 UNSAFE = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

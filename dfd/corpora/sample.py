@@ -8,25 +8,21 @@ real fakes: it is there so that every part of dfd can run, and be measured, with
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from dfd import pool
 from dfd.corpora.sample_fakes import FAMILIES, Family
 from dfd.corpora.sample_render import render_pair
-from dfd.errors import DfdError, ManifestError
+from dfd.errors import ManifestError
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest, Split, read_manifest
 from dfd.paths import atomic_file
 from dfd.progress import Progress, silent
-from dfd.threads import one_thread
 from dfd.video import write_video
 
 VERSION = 1  # of the generator: a change of its pixels is another corpus
@@ -102,7 +98,7 @@ def make(
     total = len(families) * spec.identities
     ready = total - len(jobs)
     progress(ready / total, f"{2 * ready} of {2 * total} sample clips")
-    for _ in _run(jobs, workers):
+    for _ in pool.run(_maker, jobs, min(workers, len(jobs))):
         ready += 1
         progress(ready / total, f"{2 * ready} of {2 * total} sample clips")
     return {folder.name: _manifest(folder, family, spec) for family, folder in folders.items()}
@@ -183,31 +179,8 @@ def _claim(folder: Path, spec: SampleSpec) -> None:
         )
 
 
-def _run(jobs: list[_Job], workers: int) -> Iterable[None]:
-    """Do the jobs, yielding after each; one worker is this process."""
-    if workers <= 1 or len(jobs) <= 1:
-        with one_thread():
-            for job in jobs:
-                _make_pair(job)
-                yield
-        return
-    context = multiprocessing.get_context("spawn")  # fork would copy torch's locked thread pools
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin_worker) as pool:
-        try:
-            for done in as_completed([pool.submit(_make_pair, job) for job in jobs]):
-                done.result()
-                yield
-        except BrokenProcessPool:
-            raise DfdError(
-                "a process that was rendering the sample corpus was ended from outside, often for want of memory; "
-                "run it again with fewer workers: finished clips are kept"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    torch.set_num_threads(1)
+def _maker() -> Callable[[_Job], None]:
+    return _make_pair
 
 
 def _make_pair(job: _Job) -> None:
