@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfd import checkpoints, tracking
+from dfd import checkpoints, models, tracking
 from dfd.config import Experiment
 from dfd.data import Table, feature_table
 from dfd.experiments import backbone, head
@@ -36,6 +36,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _same_random_numbers() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network computes in float32, whatever this machine multiplies fast: what is compared to 1e-4 needs it."""
+    monkeypatch.setattr(models, "fast_bfloat16", lambda device: False)
 
 
 def tiny_experiment(**changes: object) -> Experiment:

@@ -27,6 +27,8 @@ from dfd.models.resnext_lstm import Backbone, ResNeXtLSTM, _trunk
 from dfd.recipe import CropRecipe
 from dfd.tracks import FaceTrack
 
+pytestmark = pytest.mark.usefixtures("float32")
+
 SIZE, FRAMES = 32, 5
 CPU = torch.device("cpu")
 EVERY_METHOD = pytest.mark.parametrize("method", METHODS)

@@ -81,6 +81,7 @@ def test_serving_scores_a_clip_as_evaluation_does(
     assert verdict.p_fake == pytest.approx(evaluated[0], abs=0.003)
 
 
+@pytest.mark.usefixtures("float32")
 def test_the_clips_score_rests_on_its_frames(checkpoint: Checkpoint, swaying: Path) -> None:
     detector = Detector(checkpoint, "cpu")
     verdict = detector.judge(swaying)
@@ -91,6 +92,7 @@ def test_the_clips_score_rests_on_its_frames(checkpoint: Checkpoint, swaying: Pa
     assert verdict.p_fake == pytest.approx(logits.softmax(-1)[0, 1].item(), abs=1e-5)
 
 
+@pytest.mark.usefixtures("float32")
 def test_shuffled_frames_are_shown_in_their_own_order(checkpoint: Checkpoint, swaying: Path) -> None:
     shuffled = changed(checkpoint, frame_order="shuffled", seed=1)
     order = frame_permutation(4, "shuffled", 1)
