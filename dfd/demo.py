@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "app.py"
 SWEEP = ROOT / "experiments" / "sample_sweep.yaml"
-SPEC = sample.SampleSpec(identities=48, difficulty=0.2)
+SPEC = sample.SampleSpec(identities=64)
 
 
 def prepare(progress: Progress = silent) -> list[str]:

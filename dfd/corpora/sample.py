@@ -44,7 +44,7 @@ class SampleSpec:
     frames: int = 150
     size: int = 256
     fps: float = 30.0
-    difficulty: float = 0.35
+    difficulty: float = 0.3
     seed: int = 0
 
     def __post_init__(self) -> None:
