@@ -10,6 +10,9 @@ from dfd.errors import ExperimentError
 from dfd.models import MODELS, FrameOrder
 from dfd.models.resnext_lstm import BackboneName, Pooling
 from dfd.recipe import CropRecipe
+from dfd.subsets import wrong_shares
+
+Balance = Literal["weights", "sampler", "none"]
 
 
 class _Part(BaseModel):
@@ -21,6 +24,25 @@ class Data(_Part):
 
     corpora: tuple[str, ...] = Field(min_length=1, description="names of preprocessed corpora, see `dfd preprocess`")
     frame_order: FrameOrder = "natural"
+    compression: str | None = Field(None, min_length=1, description="of corpora that come in several: raw, c23, c40")
+    methods: tuple[str, ...] | None = Field(None, min_length=1, description="of the fakes; real clips are all read")
+    videos: int | None = Field(None, ge=2, multiple_of=2, description="so many clips, half real and half fake")
+    shares: dict[str, float] | None = Field(None, description="of each corpus in the videos; by default as it is large")
+    split: Literal["official", "any"] = Field("any", description="official: clips whose split was published, alone")
+    balance: Balance = Field(
+        "weights", description="against unequal classes: weights in the loss, a sampler that draws both alike, or none"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.shares is None:
+            return self
+        if self.videos is None:
+            raise ValueError("shares are parts of 'videos'; say how many videos, too")
+        wrong = wrong_shares(self.shares, self.corpora)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return self
 
 
 class Model(_Part):
@@ -100,6 +122,8 @@ class Experiment(_Part):
         lengths = (self.model.sequence_length,) if self.sweep is None else self.sweep.sequence_lengths
         if max(lengths) > self.crop.max_frames:
             raise ValueError(f"sequence length {max(lengths)} is more than crop.max_frames, {self.crop.max_frames}")
+        if self.sweep is not None and self.data.videos is not None and len(self.data.corpora) > 1:
+            raise ValueError("a sweep gives each corpus its own detectors; with data.videos, name one corpus a sweep")
         return self
 
     def flat(self) -> dict[str, str]:

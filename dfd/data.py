@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dfd.errors import ManifestError
 from dfd.face_only import load_crops, recipe_of
+from dfd.labels import Label
 from dfd.manifest import Manifest, Split, read_manifest
 from dfd.models import autocast, to_input
 from dfd.paths import atomic_file, data_dir
@@ -168,15 +169,25 @@ def _compute_features(crops: Table, backbone: nn.Module, device: torch.device, p
 
 
 def epoch_rows(
-    labels: Tensor, batch: int, steps: int | None, generator: torch.Generator
+    labels: Tensor, batch: int, steps: int | None, generator: torch.Generator, *, balanced: bool = False
 ) -> Iterator[NDArray[np.int64]]:
-    """Rows of each step: one shuffled pass over the clips, or `steps` steps of shuffled passes end to end."""
-    count = len(labels)
-    wanted = steps * batch if steps else count
-    passes = [torch.randperm(count, generator=generator) for _ in range(-(-wanted // count))]
-    order = torch.cat(passes)[:wanted].numpy()
+    """Rows of each step: one shuffled pass over the clips, or `steps` steps of shuffled passes end to end.
+
+    `balanced` draws as many and alternates the classes, each in shuffled passes of its own.
+    """
+    wanted = steps * batch if steps else len(labels)
+    if balanced:
+        each = [_passes(torch.nonzero(labels == label).flatten(), -(-wanted // 2), generator) for label in Label]
+        order = torch.stack(each, dim=1).flatten()[:wanted].numpy()
+    else:
+        order = _passes(torch.arange(len(labels)), wanted, generator).numpy()
     for start in range(0, wanted, batch):
         yield order[start : start + batch]
+
+
+def _passes(rows: Tensor, wanted: int, generator: torch.Generator) -> Tensor:
+    passes = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-wanted // len(rows)))]
+    return torch.cat(passes)[:wanted]
 
 
 def augment(crops: Tensor, generator: torch.Generator) -> Tensor:

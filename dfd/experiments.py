@@ -13,13 +13,13 @@ import torch
 import yaml
 from torch import nn
 
-from dfd import checkpoints, metrics, provenance, tracking
+from dfd import checkpoints, metrics, provenance, subsets, tracking
 from dfd.checkpoints import CheckpointMeta
-from dfd.config import Experiment
+from dfd.config import Data, Experiment
 from dfd.data import Table, crop_table, face_corpus, feature_table
 from dfd.errors import ManifestError
 from dfd.evaluation import summarise
-from dfd.manifest import SPLITS, Split, merge
+from dfd.manifest import SPLITS, Manifest, Split, merge
 from dfd.models import best_device, build
 from dfd.models.resnext_lstm import ResNeXtLSTM
 from dfd.progress import Progress, part, silent
@@ -82,9 +82,26 @@ def train(experiment: Experiment, progress: Progress = silent) -> str:
 
 
 def read_crops(experiment: Experiment, longest: int, progress: Progress = silent) -> Table:
-    """The crops of an experiment's corpora as one table."""
-    manifest = merge(face_corpus(name) for name in experiment.data.corpora).check()
-    return crop_table(manifest, experiment.crop, longest, progress=progress)
+    """The crops of an experiment's clips as one table."""
+    return crop_table(chosen_clips(experiment.data), experiment.crop, longest, progress=progress)
+
+
+def chosen_clips(data: Data) -> Manifest:
+    """The face-only videos that an experiment reads, of all its corpora.
+
+    Raises:
+        ManifestError: a corpus is not there, or lacks what is asked of it.
+    """
+    manifest = merge(face_corpus(name) for name in data.corpora).check()
+    if data.compression is not None:
+        manifest = subsets.of_compression(manifest, data.compression)
+    if data.methods is not None:
+        manifest = subsets.of_methods(manifest, data.methods)
+    if data.split == "official":
+        manifest = subsets.official(manifest)
+    if data.videos is not None:  # the same clips for every seed of training, so that seeds differ in nothing else
+        manifest = subsets.subset(manifest, data.videos, data.shares, seed=0)
+    return manifest
 
 
 def backbone(experiment: Experiment, crops: Table, progress: Progress = silent) -> Backbone:
@@ -95,6 +112,7 @@ def backbone(experiment: Experiment, crops: Table, progress: Progress = silent) 
     settings = experiment.model_dump(mode="json", include={"seed", "crop"})
     settings["model"] = experiment.model.model_dump(include={"backbone", "weights", "dropout"})
     settings["train"] = experiment.train.model_dump(mode="json", exclude={"head", "mode"})
+    settings |= _balance(experiment)
     key = _key("backbone", settings, crops)
     done = tracking.finished(key)
     if done is not None:
@@ -115,6 +133,7 @@ def backbone(experiment: Experiment, crops: Table, progress: Progress = silent) 
             best_device(),
             seed=experiment.seed,
             augmented=experiment.train.augment,
+            balance=experiment.data.balance,
             on_epoch=on_epoch,
             progress=progress,
         )
@@ -186,6 +205,7 @@ def _clip_fit(job: _Job, *, augmented: bool, progress: Progress) -> Callable[[Ca
             order=job.experiment.data.frame_order,
             seed=job.experiment.seed,
             augmented=augmented,
+            balance=job.experiment.data.balance,
             on_epoch=on_epoch,
             progress=progress,
         )
@@ -266,7 +286,15 @@ def _finish(run: tracking.Run, job: _Job) -> None:
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
-    return experiment.model_dump(mode="json", exclude={"name", "sweep", "published"})
+    settings = experiment.model_dump(mode="json", exclude={"name", "sweep", "published"})
+    # Which clips were chosen, and how, the digest of the data says: the same clips are the same work.
+    settings["data"] = experiment.data.model_dump(mode="json", include={"corpora", "frame_order"})
+    return settings | _balance(experiment)
+
+
+def _balance(experiment: Experiment) -> dict[str, str]:
+    """Nothing where it is the default, so that runs from before there was a choice keep their key."""
+    return {} if experiment.data.balance == "weights" else {"balance": experiment.data.balance}
 
 
 def _key(kind: str, settings: Mapping[str, object], table: Table) -> str:

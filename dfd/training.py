@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dfd.config import Stage
+from dfd.config import Balance, Stage
 from dfd.data import Table, augment, epoch_rows
 from dfd.errors import ExperimentError
 from dfd.metrics import clip_metrics
@@ -62,6 +62,7 @@ def fit(
     train_labels: Tensor,
     device: torch.device,
     *,
+    balance: Balance = "weights",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     progress: Progress = silent,
 ) -> list[Epoch]:
@@ -72,6 +73,7 @@ def fit(
         batches: see `Batches`; its batches come on the CPU.
         validate: scores the model, in eval mode, on the validation clips.
         train_labels: (N,) of the training clips: how many steps an epoch has, and what each class weighs in the loss.
+        balance: "weights" lets the rarer class weigh more; with a sampler it is the batches that are balanced.
 
     Raises:
         ExperimentError: the loss is no longer a number.
@@ -80,7 +82,7 @@ def fit(
     steps = stage.steps or math.ceil(len(train_labels) / stage.batch)
     optimiser = _optimiser(model, stage)
     cycle, plateau = _schedules(optimiser, stage, steps)
-    weights = _class_weights(train_labels).to(device)
+    weights = (_class_weights(train_labels) if balance == "weights" else torch.ones(2)).to(device)
     best_loss, best_state, since_best = math.inf, copy.deepcopy(model.state_dict()), 0
     epochs: list[Epoch] = []
     for number in range(1, stage.epochs + 1):
@@ -120,6 +122,7 @@ def fit_backbone(
     *,
     seed: int,
     augmented: bool,
+    balance: Balance = "weights",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     progress: Progress = silent,
 ) -> list[Epoch]:
@@ -131,7 +134,7 @@ def fit_backbone(
     frames_a_clip = 4
 
     def batches(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in epoch_rows(labels, stage.batch, stage.steps, generator):
+        for rows in epoch_rows(labels, stage.batch, stage.steps, generator, balanced=balance == "sampler"):
             lengths = torch.from_numpy(train.lengths[rows])
             frames = (torch.rand(len(rows), generator=generator) * lengths).long()[:, None].numpy()
             crops = torch.from_numpy(np.stack([train.frames(row, at) for row, at in zip(rows, frames, strict=True)]))
@@ -146,7 +149,7 @@ def fit_backbone(
         train.forget()
         return np.repeat(val.labels.numpy(), frames_a_clip), np.concatenate(scores)
 
-    return fit(model, batches, validate, stage, labels, device, on_epoch=on_epoch, progress=progress)
+    return fit(model, batches, validate, stage, labels, device, balance=balance, on_epoch=on_epoch, progress=progress)
 
 
 def fit_clips(
@@ -160,6 +163,7 @@ def fit_clips(
     order: FrameOrder,
     seed: int,
     augmented: bool,
+    balance: Balance = "weights",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     progress: Progress = silent,
 ) -> list[Epoch]:
@@ -170,7 +174,7 @@ def fit_clips(
     generator, labels = torch.Generator().manual_seed(seed), train.labels
 
     def batches(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in epoch_rows(labels, stage.batch, stage.steps, generator):
+        for rows in epoch_rows(labels, stage.batch, stage.steps, generator, balanced=balance == "sampler"):
             clips = train.read(rows, length)
             if order == "shuffled":
                 clips = torch.stack([clip[torch.randperm(length, generator=generator)] for clip in clips])
@@ -181,7 +185,7 @@ def fit_clips(
     def validate() -> Scores:
         return val.labels.numpy(), score_table(model, val, device, length=length, order=order, seed=seed)
 
-    return fit(model, batches, validate, stage, labels, device, on_epoch=on_epoch, progress=progress)
+    return fit(model, batches, validate, stage, labels, device, balance=balance, on_epoch=on_epoch, progress=progress)
 
 
 def score_table(

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dfd import published
 from dfd.config import read_experiment
-from dfd.errors import DfdError, ExperimentError
+from dfd.errors import ExperimentError
 
 EXPERIMENTS = sorted((Path(__file__).parent.parent / "experiments").rglob("*.yaml"))
 
@@ -28,6 +27,17 @@ def test_extending_changes_only_what_is_said(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("name: x\ndata: {corpora: [a], zorp: 1}", "unknown key 'data.zorp'; known here: corpora, frame_order"),
+        ("name: x\ndata: {corpora: [a], videos: 7}", "'data.videos': input should be a multiple of 2 .it is 7"),
+        ("name: x\ndata: {corpora: [a], videos: 0}", "'data.videos': .*greater than or equal to 2"),
+        ("name: x\ndata: {corpora: [a], methods: []}", "'data.methods'"),
+        ("name: x\ndata: {corpora: [a], compression: ''}", "'data.compression'"),
+        ("name: x\ndata: {corpora: [a], split: mine}", "'data.split': input should be 'official' or 'any'"),
+        ("name: x\ndata: {corpora: [a], balance: x}", "'data.balance': input should be 'weights', 'sampler' or 'none'"),
+        ("name: x\ndata: {corpora: [a], shares: {a: 1}}", "'data': shares are parts of 'videos'"),
+        ("name: x\ndata: {corpora: [a, b], videos: 4, shares: {a: 1}}", "'data': shares must name each .* 'b' is"),
+        ("name: x\ndata: {corpora: [a], videos: 4, shares: {a: 0.5, b: 0.5}}", "'b' is in one of them only"),
+        ("name: x\ndata: {corpora: [a, b], videos: 4, shares: {a: 0.5, b: 0.4}}", "sum to 1, they sum to 0.9"),
+        ("name: x\ndata: {corpora: [a, b], videos: 4}\nsweep: {sequence_lengths: [10]}", "name one corpus a sweep"),
         ("name: x\ndata: {corpora: [a]}\ntrain: {head: {epochs: 0}}", "train.head.epochs.*greater than or equal to 1"),
         ("name: x\ndata: {corpora: [a]}\nmodel: {name: foo}", "unknown model 'foo'"),
         ("name: x\ndata: {corpora: [a]}\nmodel: {dropout: 1.5}", "model.dropout"),
@@ -50,14 +60,19 @@ def test_a_wrong_file_is_refused_in_one_sentence(tmp_path: Path, text: str, said
     assert "\n" not in str(refused.value)
 
 
-def test_the_nine_published_figures_are_there() -> None:
-    frame = published.results()
-    assert len(frame) == 9
-    assert frame.accuracy.between(0.8, 1).all()
-    assert set(frame.sequence_length) == {10, 20, 40, 60, 80, 100}
-    assert frame.source.str.len().min() > 10
+def test_the_clips_of_an_experiment_are_chosen_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\npublished: {accuracy: 95.22, source: a table}\n"
+        "data: {corpora: [faceforensics], compression: c23, videos: 2000, split: official}\n"
+    )
+    mine = read_experiment(tmp_path / "mine.yaml")
+    assert (mine.data.compression, mine.data.videos, mine.data.split) == ("c23", 2000, "official")
+    assert mine.published == {"accuracy": 95.22, "source": "a table"}
+    assert mine.flat()["data.videos"] == "2000"
 
 
-def test_missing_published_figures_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DfdError, match="there is no"):
-        published.results(tmp_path / "none.csv")
+def test_by_default_every_clip_is_read_and_classes_are_weighed(tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text("name: old\ndata: {corpora: [a, b], frame_order: shuffled}\n")
+    data = read_experiment(tmp_path / "old.yaml").data
+    assert (data.compression, data.methods, data.videos, data.shares) == (None, None, None, None)
+    assert (data.split, data.balance) == ("any", "weights")

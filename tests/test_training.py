@@ -1,20 +1,24 @@
 """Training: it learns, it repeats, it keeps the best epoch, and validation alone decides."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from dfd import checkpoints, tracking
-from dfd.config import Stage
+from dfd.config import Balance, Data, Stage
 from dfd.data import augment, crop_table, epoch_rows, face_corpus, feature_table
 from dfd.errors import DfdError, ManifestError
 from dfd.evaluation import summarise
-from dfd.experiments import backbone, end_to_end, head
-from dfd.manifest import Manifest, read_manifest
+from dfd.experiments import backbone, chosen_clips, end_to_end, head, read_crops
+from dfd.labels import Label
+from dfd.manifest import SPLITS, Manifest, merge, read_manifest
 from dfd.models import build
+from dfd.paths import data_dir
 from dfd.preprocess import preprocess
 from dfd.recipe import CropRecipe
 from dfd.sweep import members, sweep
@@ -99,6 +103,74 @@ def test_an_epoch_visits_clips_evenly(steps: int | None) -> None:
     assert len(rows) == (steps or 3)
 
 
+@pytest.mark.parametrize("steps", [None, 5])
+def test_a_balanced_epoch_draws_both_classes_equally_often(steps: int | None) -> None:
+    labels = torch.tensor([0] * 3 + [1] * 27)
+    rows = list(epoch_rows(labels, 8, steps, torch.Generator().manual_seed(0), balanced=True))
+    assert sum(len(step) for step in rows) == (40 if steps else 30)
+    for step in rows:
+        assert labels[step].float().mean() == pytest.approx(0.5)
+    drawn = np.bincount(np.concatenate(rows), minlength=30)
+    assert drawn[:3].max() - drawn[:3].min() <= 1
+    assert drawn[3:].max() - drawn[3:].min() <= 1
+
+
+@pytest.mark.parametrize(("balance", "prior"), [("weights", 0.5), ("sampler", 0.5), ("none", 0.9)])
+def test_what_a_detector_that_sees_nothing_learns_is_the_prior_unless_classes_are_balanced(
+    balance: Balance, prior: float
+) -> None:
+    clips = tiny_table(("a",), clips=40)
+    kept = [row for row, label in enumerate(clips.labels.tolist()) if label == 1 or row % 18 == 0]
+    few = Manifest("a", tuple(clips.manifest.clips[row] for row in kept))
+    blank = replace(clips, manifest=few, values=np.zeros((len(kept), 8, 4), np.float32), rows=np.arange(len(kept)))
+    blank = replace(blank, lengths=np.full(len(kept), 8))
+    assert blank.labels.float().mean() == pytest.approx(0.87, abs=0.05)
+
+    class Constant(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logits = torch.nn.Parameter(torch.zeros(2))
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            return self.logits.expand(len(clips), 2)
+
+    model = Constant()
+    stage = Stage(epochs=12, batch=24, learning_rate=0.2)
+    fit_clips(model, blank, blank, stage, CPU, length=4, order="natural", seed=0, augmented=False, balance=balance)
+    assert score_table(model, blank, CPU, length=4, order="natural", seed=0)[0] == pytest.approx(prior, abs=0.06)
+
+
+def preprocessed(manifest: Manifest) -> None:
+    """Put a manifest where preprocessed corpora lie."""
+    manifest.write(data_dir() / "faces" / manifest.name / "manifest.csv")
+
+
+def test_the_clips_of_an_experiment_are_chosen_from_its_corpora() -> None:
+    for name in ("a", "b"):
+        preprocessed(tiny_table((name,), clips=40).manifest)
+    everything = chosen_clips(Data(corpora=("a", "b")))
+    assert everything.clips == merge([face_corpus("a"), face_corpus("b")]).clips
+    chosen = chosen_clips(Data(corpora=("a", "b"), videos=24, shares={"a": 0.75, "b": 0.25}, compression="crf23"))
+    count = Counter((clip.corpus, clip.label) for clip in chosen)
+    assert [count[name, label] for name in ("a", "b") for label in Label] == [9, 9, 3, 3]
+    assert {clip.split for clip in chosen} == set(SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"split": "official"}, "no official train and val and test clips"),
+        ({"compression": "c40"}, "no clips of compression 'c40'"),
+        ({"methods": ["morph"]}, "no fakes of method 'morph'; set data.methods to some of a"),
+        ({"videos": 400}, "cannot give the 400 clips"),
+    ],
+)
+def test_what_a_corpus_does_not_have_is_refused_before_anything_is_read(asked: dict[str, Any], said: str) -> None:
+    preprocessed(tiny_table(("a",)).manifest)
+    with pytest.raises(ManifestError, match=said):
+        read_crops(tiny_experiment(data={"corpora": ["a"], **asked}, sweep=None), 4)
+
+
 def test_short_clips_are_left_out_and_lower_the_coverage() -> None:
     table = tiny_table(("a",)).where("test")
     few = replace(table, lengths=np.array([3, 3, *[8] * (len(table) - 2)]))
@@ -135,6 +207,29 @@ def test_finished_work_is_not_done_again(tiny_store: Path) -> None:
     features = feature_table(table.where(corpus="sample-swap"), fitted.model.backbone, CPU)
     head(member, fitted, features, parent=fitted.run_id)
     assert len(tracking.runs()) == before
+
+
+def test_how_clips_were_chosen_is_no_other_work_where_they_are_the_same(tiny_store: Path) -> None:
+    experiment, table = tiny_experiment(), tiny_table()
+    fitted = backbone(experiment, table)
+    member = next(members(experiment, "sample-swap"))
+    features = feature_table(table.where(corpus="sample-swap"), fitted.model.backbone, CPU)
+    before = len(tracking.runs())
+    chosen = member.data.model_copy(update={"videos": 24, "compression": "crf23"})
+    first = head(member, fitted, features)
+    assert head(member.model_copy(update={"data": chosen}), fitted, features) == first
+    assert len(tracking.runs()) == before
+
+
+def test_another_balance_is_other_work(tiny_store: Path) -> None:
+    experiment, table = tiny_experiment(), tiny_table()
+    fitted = backbone(experiment, table)
+    member = next(members(experiment, "sample-swap"))
+    features = feature_table(table.where(corpus="sample-swap"), fitted.model.backbone, CPU)
+    sampled = member.data.model_copy(update={"balance": "sampler"})
+    run_id = head(member.model_copy(update={"data": sampled}), fitted, features)
+    assert run_id != head(member, fitted, features)
+    assert tracking.params(run_id)["data.balance"] == "sampler"
 
 
 def test_another_seed_is_other_work(tiny_store: Path) -> None:
