@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dfd import cli_corpora
 from dfd.errors import DfdError
 from dfd.progress import Printer
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cli_corpora.app, name="corpora")
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output, nothing else")]
 Ref = Annotated[
@@ -60,7 +62,7 @@ def sample(
 
 @app.command()
 def preprocess(
-    root: Annotated[str, typer.Argument(help="folder with real/ and fake/ or a manifest.csv, or a sample corpus")],
+    root: Annotated[str, typer.Argument(help="name of a corpus (`dfd corpora list`), or a corpus's folder")],
     out: Annotated[str | None, typer.Option(help="folder or URL; data/faces/NAME if not given")] = None,
     experiment: Annotated[Path | None, typer.Option(help="cut as its `crop` section says, not as usual")] = None,
     workers: Annotated[
@@ -77,13 +79,16 @@ def preprocess(
     from functools import partial
 
     from dfd import cluster
-    from dfd.config import read_experiment
     from dfd.corpora.find import located
     from dfd.paths import data_dir
     from dfd.preprocess import preprocess as run
     from dfd.recipe import CropRecipe
 
-    recipe = CropRecipe() if experiment is None else read_experiment(experiment).crop
+    recipe = CropRecipe()
+    if experiment is not None:
+        from dfd.config import read_experiment  # with it comes torch, for which a parent of workers need not wait
+
+        recipe = read_experiment(experiment).crop
     manifest, source = located(root)
     folder = out or str(data_dir() / "faces" / manifest.name)
     spread = partial(cluster.run, workers=workers or os.cpu_count() or 1, gpus=gpus) if engine == "ray" else None

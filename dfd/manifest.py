@@ -2,9 +2,11 @@
 
 import csv
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -84,7 +86,7 @@ class Manifest:
         """sha256 over every column but the path: what the data is, wherever it lies. First 16 hex digits."""
         digest = hashlib.sha256(self.name.encode())
         for clip in sorted(self.clips, key=lambda clip: (clip.corpus, clip.clip_id)):
-            digest.update("\x1f".join(text for name, text in _row(clip, Path()).items() if name != "path").encode())
+            digest.update("\x1f".join(text for name, text in _row(clip, "").items() if name != "path").encode())
         return digest.hexdigest()[:16]
 
     def check(self) -> "Manifest":
@@ -115,10 +117,11 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write as CSV, clip paths relative to the file's folder where they lie under it."""
+        base, resolve = os.path.join(os.path.realpath(path.parent), ""), _resolver()
         with atomic_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
-            writer.writerows(_row(clip, path.parent.resolve()) for clip in self.clips)
+            writer.writerows(_row(clip, resolve(clip.path).removeprefix(base)) for clip in self.clips)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -135,7 +138,8 @@ def read_manifest(path: Path) -> Manifest:
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
             if missing:
                 raise ManifestError(f"{path} lacks the column '{missing[0]}'; a manifest has {', '.join(COLUMNS)}")
-            clips = [_clip(row, path, line) for line, row in enumerate(reader, start=2)]
+            resolve = _resolver()
+            clips = [_clip(row, path, line, resolve) for line, row in enumerate(reader, start=2)]
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path} is not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from None
     except csv.Error as error:
@@ -149,12 +153,22 @@ def merge(manifests: Iterable[Manifest]) -> Manifest:
     return Manifest("+".join(part.name for part in parts), tuple(clip for part in parts for clip in part))
 
 
-def _row(clip: Clip, folder: Path) -> dict[str, str]:
-    path = clip.path.resolve()
+def _resolver() -> Callable[[str | Path], str]:
+    """Make paths absolute; links are followed in each folder once, not for each clip, and a clip may be a link."""
+    folder_of = cache(os.path.realpath)
+
+    def resolve(path: str | Path) -> str:
+        folder, name = os.path.split(path)
+        return os.path.join(folder_of(folder), name) if name not in ("", ".", "..") else os.path.realpath(path)
+
+    return resolve
+
+
+def _row(clip: Clip, path: str) -> dict[str, str]:
     return {
         "corpus": clip.corpus,
         "clip_id": clip.clip_id,
-        "path": (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix(),
+        "path": path.replace(os.sep, "/"),
         "label": clip.label.word,
         "method": clip.method,
         "compression": clip.compression,
@@ -178,7 +192,7 @@ def _frames(count: str) -> int | None:
     return int(count) if count else None
 
 
-def _clip(row: dict[str, str], path: Path, line: int) -> Clip:
+def _clip(row: dict[str, str], path: Path, line: int, resolve: Callable[[str | Path], str]) -> Clip:
     try:
         split = row["split"]
         if split not in SPLITS:
@@ -186,7 +200,7 @@ def _clip(row: dict[str, str], path: Path, line: int) -> Clip:
         return Clip(
             corpus=row["corpus"],
             clip_id=row["clip_id"],
-            path=(path.parent / row["path"]).resolve(),
+            path=Path(resolve(path.parent / row["path"])),
             label=Label.parse(row["label"]),
             method=row["method"],
             compression=row["compression"],

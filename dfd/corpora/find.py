@@ -1,30 +1,53 @@
-"""From what a person types to a manifest: a folder, or the name of a corpus that dfd made."""
+"""From what a person types to a manifest: the name of a corpus, or a folder."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from dfd import storage
-from dfd.corpora.folder import folder
+from dfd.corpora import csv_list, kinds, registry
+from dfd.corpora.kinds import Options
+from dfd.corpora.listing import Listing
 from dfd.errors import ManifestError
 from dfd.manifest import Clip, Manifest, read_manifest
 from dfd.paths import data_dir
 
+log = logging.getLogger(__name__)
+
 
 def find(name: str) -> Manifest:
-    """The manifest of a folder with `manifest.csv`, of one with `real/` and `fake/`, or of a sample corpus by name.
+    """The manifest of a registered or sample corpus, or of a folder: its `manifest.csv`, or what an adapter finds.
+
+    A name that is registered means that corpus, even where a folder has it too (`./name` means the folder). What an
+    adapter says of a folder that is read on the way, without being added, goes to the log.
 
     Raises:
         ManifestError: nothing of that name is there, or its clips leak identities between splits.
     """
-    for place in (Path(name), data_dir() / "sample" / name):
-        if (place / "manifest.csv").is_file():
-            return read_manifest(place / "manifest.csv").check()
-        if place.is_dir():
-            return folder(place).check()
+    if registry.is_registered(name):
+        return registry.get(name).manifest().check()
+    place = Path(name)
+    manifest = place / "manifest.csv"
+    if manifest.is_file() and manifest not in csv_list.tables(place):
+        return read_manifest(manifest).check()
+    if place.is_dir():
+        listing = kinds.read(kinds.detect(place), place, place.resolve().name, Options())
+        _tell(place, listing)
+        return listing.manifest.check()
     raise ManifestError(
-        f"there is no corpus '{name}': it is neither a folder nor a sample corpus under {data_dir() / 'sample'}; "
-        "name a folder with real/ and fake/ in it, or run `dfd sample` first"
+        f"there is no corpus '{name}': it is neither a folder, nor was it added, nor is it a sample corpus under "
+        f"{data_dir() / 'sample'}; name a folder, or run `dfd corpora add` or `dfd sample` first"
     )
+
+
+def _tell(place: Path, listing: Listing) -> None:
+    for note in listing.notes:
+        log.warning("%s: %s", place, note)
+    if listing.missing:
+        log.warning("%s: %d of %d clips are missing", place, len(listing.missing), listing.expected)
+    if listing.left_out:
+        name, why = listing.left_out[0]
+        log.warning("%s: %d left out, the first %s: %s", place, len(listing.left_out), name, why)
 
 
 def located(name: str) -> tuple[Manifest, Callable[[Clip], str]]:
