@@ -17,10 +17,11 @@ st.logo(LOGO, icon_image=LOGO, size="large")
 compare = st.Page("pages/compare.py", title="Compare", icon=":material/show_chart:", default=True)
 try_clip = st.Page("pages/try_clip.py", title="Try a clip", icon=":material/movie:")
 attribution = st.Page("pages/attribution.py", title="Attribution", icon=":material/blur_on:")
+datasets = st.Page("pages/datasets.py", title="Data sets", icon=":material/database:")
 runs = st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:")
 
-page = st.navigation([compare, try_clip, attribution, runs], position="top")
-frame.arrive([try_clip, attribution, runs])
+page = st.navigation([compare, try_clip, attribution, datasets, runs], position="top")
+frame.arrive([try_clip, attribution, datasets, runs])
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     if page in (try_clip, attribution):
         frame.wake("pages.ui.judging")

@@ -33,7 +33,7 @@ def main(url: str) -> None:
 
 
 def walk(page: Page, url: str, scheme: str) -> None:
-    """Compare, a verdict on a sample clip, its attribution, and the run of the best detector."""
+    """Compare, a verdict on a sample clip, its attribution, the runs, and a data set with its face clips."""
     page.goto(url)
     page.locator(".js-plotly-plot .points path").first.wait_for()
     shoot(page, f"compare-{scheme}")
@@ -49,6 +49,10 @@ def walk(page: Page, url: str, scheme: str) -> None:
     page.get_by_role("link", name=re.compile("^.*Runs$")).click()
     expect(page.get_by_test_id("stDataFrame")).to_be_visible()
     shoot(page, f"runs-{scheme}")
+    page.goto(f"{url}/datasets?corpus=sample-swap")
+    expect(page.get_by_alt_text(re.compile("^A face from ")).last).to_be_visible()
+    page.get_by_role("heading", name="Clips a person", exact=True).evaluate("heading => heading.scrollIntoView()")
+    shoot(page, f"datasets-{scheme}")
 
 
 def shoot(page: Page, name: str) -> None:

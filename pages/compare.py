@@ -16,6 +16,7 @@ if not names:
     st.stop()
 
 corpora = sorted(set(runs["corpus"]) - {""})
+references = published.references()
 controls = [name for name in charts.DASHES if name and (runs["control"] == name).any()]
 
 with st.container(horizontal=True, gap="medium"):
@@ -32,16 +33,16 @@ with st.container(horizontal=True, gap="medium"):
     shown = st.pills("Controls", controls, selection_mode="multi", default=controls, help=TERMS["controls"])
     extra = st.pills(
         "Reference",
-        ["published accuracies"],
+        list(references),
         selection_mode="multi",
-        default=["published accuracies"],
+        default="published accuracies",
         disabled=name != "accuracy",
-        help=TERMS["published"] + " Nothing but accuracy was published.",
+        help=TERMS["published"] + " Nothing but accuracy was published by sequence length.",
     )
 
 selected = runs[runs["corpus"].isin(chosen) & runs["control"].isin(["", *shown])]
-reference = published.results() if extra and name == "accuracy" else None
-figure = charts.accuracy_by_length(selected, name, reference, charts.corpus_colours(corpora))
+beside = {series: references[series] for series in extra if name == "accuracy"}
+figure = charts.accuracy_by_length(selected, name, beside, charts.corpus_colours(corpora))
 event = st.plotly_chart(
     figure,
     key="length_chart",
@@ -55,8 +56,8 @@ if picked:
     st.switch_page("pages/runs.py", query_params={"run": picked[0]})
 
 st.caption(f"{metric(name).help} {TERMS['interval']}")
-if reference is not None:
-    sources = ", ".join(reference["source"].unique())
+if beside:
+    sources = "; ".join(source for figures in beside.values() for source in figures["source"].unique())
     st.caption(f"{TERMS['published']} Source: {sources}.")
 
 st.subheader("The same numbers", anchor=False)
@@ -87,3 +88,23 @@ st.download_button(
     icon=":material/download:",
     on_click="ignore",
 )
+
+with st.expander("What others report", icon=":material/menu_book:"):
+    st.caption(TERMS["others"])
+    st.dataframe(
+        published.auc_within_and_across(),
+        hide_index=True,
+        column_order=["detector", "compression", "level", published.WITHIN, *published.ACROSS, "source"],
+        placeholder="–",
+        column_config={
+            "detector": "Detector",
+            "compression": st.column_config.TextColumn("Trained at", help="Compression of the clips."),
+            "level": st.column_config.TextColumn("Level", help="Of frames or of videos."),
+            **{
+                data: st.column_config.NumberColumn(data, format="%.3f")
+                for data in (published.WITHIN, *published.ACROSS)
+            },
+            "source": "Source",
+        },
+        alt="AUC that others report, within and across data sets",
+    )

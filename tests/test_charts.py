@@ -104,21 +104,31 @@ def test_runs_without_the_metric_are_left_out(runs: pd.DataFrame) -> None:
 
 
 def test_published_points_are_hollow_and_never_joined(runs: pd.DataFrame) -> None:
-    reference = published.results()
-    figure = charts.accuracy_by_length(runs, "accuracy", reference)
-    (trace,) = [trace for trace in figure.data if trace.name and "published" in trace.name]
-    assert trace.mode == "markers"
-    assert trace.marker.symbol.endswith("-open")
-    assert trace.customdata is None, "a published point opens no run"
-    assert len(trace.x) == len(reference) == 9
-    assert list(trace.y) == list(reference["accuracy"])
-    assert all(source in text for source, text in zip(reference["source"], trace.text, strict=True))
-    assert trace.marker.color not in charts.CORPUS_PALETTE
+    series = published.references()
+    figure = charts.accuracy_by_length(runs, "accuracy", series)
+    traces = [trace for trace in figure.data if trace.name and "other data" in trace.name]
+    assert [len(trace.x) for trace in traces] == [9, 6]
+    assert len({trace.marker.symbol for trace in traces}) == 2
+    for trace, reference in zip(traces, series.values(), strict=True):
+        assert trace.mode == "markers"
+        assert trace.marker.symbol.endswith("-open")
+        assert trace.customdata is None, "a published point opens no run"
+        assert list(trace.y) == list(reference["accuracy"])
+        assert all(source in text for source, text in zip(reference["source"], trace.text, strict=True))
+        assert trace.marker.color not in charts.CORPUS_PALETTE
+
+
+def test_a_reference_series_looks_the_same_with_and_without_another(runs: pd.DataFrame) -> None:
+    series = published.references()
+    alone = charts.accuracy_by_length(runs, "accuracy", {"the code's README": series["the code's README"]}).data[-1]
+    beside = charts.accuracy_by_length(runs, "accuracy", series).data[-1]
+    assert (alone.name, alone.marker.symbol) == (beside.name, beside.marker.symbol)
+    assert set(alone.x) <= {10, 20, 40, 60, 80, 100}
 
 
 def test_published_points_are_accuracies_and_appear_with_no_other_metric(runs: pd.DataFrame) -> None:
-    figure = charts.accuracy_by_length(runs, "auc", published.results())
-    assert not [trace for trace in figure.data if trace.name and "published" in trace.name]
+    figure = charts.accuracy_by_length(runs, "auc", published.references())
+    assert not [trace for trace in figure.data if trace.name and "other data" in trace.name]
 
 
 def test_an_empty_store_gives_an_empty_chart(runs: pd.DataFrame) -> None:
@@ -216,3 +226,39 @@ def test_an_unknown_metric_is_shown_under_its_own_name() -> None:
     assert metric("tpr_at_1_fpr").label == "Tpr at 1 fpr"
     assert metric("auc").write(float("nan")) == "–"
     assert metric("accuracy").write(0.905) == "90.5%"
+
+
+def bars(figure: go.Figure) -> dict[str, go.Bar]:
+    return {trace.name: trace for trace in figure.data}
+
+
+def test_clips_are_stacked_in_the_two_colours_and_totals_stand_at_the_ends() -> None:
+    rows = [("train", "real", 1200), ("train", "fake", 800), ("test", "real", 0), ("test", "fake", 40)]
+    figure = charts.clip_counts(pd.DataFrame(rows, columns=["group", "label", "clips"]))
+    drawn = bars(figure)
+    assert {name: trace.marker.color for name, trace in drawn.items()} == {"real": charts.REAL, "fake": charts.FAKE}
+    assert (list(drawn["real"].y), list(drawn["real"].x)) == (["train"], [1200])
+    assert (list(drawn["fake"].y), list(drawn["fake"].x)) == (["train", "test"], [800, 40])
+    assert {note.y: note.text for note in figure.layout.annotations} == {"train": "2,000", "test": "40"}
+    assert list(figure.layout.yaxis.categoryarray) == ["test", "train"], "the axis runs upwards: train is at the top"
+    assert figure.layout.barmode == "stack"
+
+
+def test_a_bin_of_whole_numbers_stands_at_its_middle_and_says_its_ends() -> None:
+    rows = [(0, 10, "real", 3), (10, 20, "real", 1), (0, 10, "fake", 0), (10, 20, "fake", 2)]
+    bins = pd.DataFrame(rows, columns=["low", "high", "label", "clips"])
+    drawn = bars(charts.spread(bins, title="Frames"))
+    assert list(drawn["fake"].x) == [4.5, 14.5]
+    assert list(drawn["fake"].text) == ["0 to 9", "10 to 19"]
+    assert list(drawn["fake"].y) == [0, 2]
+    assert drawn["fake"].marker.color == charts.FAKE
+    assert list(bars(charts.spread(bins, title="px", whole=False))["real"].x) == [5, 15]
+
+
+def test_a_histogram_without_labels_has_neither_colour() -> None:
+    bins = pd.DataFrame([(1, 2, "", 3), (2, 3, "", 1)], columns=["low", "high", "label", "clips"])
+    (trace,) = charts.spread(bins, title="Clips", of="people").data
+    assert trace.marker.color == charts.NEUTRAL
+    assert list(trace.x) == [1, 2]
+    assert list(trace.text) == ["1", "2"]
+    assert not charts.spread(bins.head(0), title="Clips").data

@@ -106,6 +106,28 @@ def test_compare_has_every_metric_of_the_store(tiny_store: Path) -> None:
     assert "Rathee" not in words(app), "nothing but accuracy was published"
 
 
+def test_compare_shows_the_paper_at_first_and_other_references_when_asked(tiny_store: Path) -> None:
+    app = open_page("compare")
+    assert "Jadhav" not in words(app)
+    reference = next(group for group in app.get("pills") if group.label == "Reference")
+    assert reference.options == ["published accuracies", "the code's README"]
+    reference.set_value(["the code's README"]).run()
+    assert not app.exception
+    assert "Jadhav" in words(app)
+    assert "Rathee" not in words(app)
+
+
+def test_compare_tells_what_others_report_with_level_and_source(tiny_store: Path) -> None:
+    app = open_page("compare")
+    (expander,) = app.expander
+    assert expander.label == "What others report"
+    table = expander.dataframe[0].value
+    row = table[(table["detector"] == "Xception") & (table["level"] == "frame")].iloc[0]
+    assert (row["FaceForensics++"], row["Celeb-DF v2"]) == (0.9637, 0.7365)
+    assert row["source"].startswith("DeepfakeBench")
+    assert "None was measured here" in words(app)
+
+
 def test_compare_hides_what_is_unchosen(tiny_store: Path) -> None:
     app = open_page("compare")
     controls = next(group for group in app.get("pills") if group.label == "Controls")
