@@ -3,7 +3,8 @@
 Captum does the attributing (this is its only importer); what is here gives it something quick and safe to attribute:
 a private view of the detector that shares its weights but no module, so that nothing of a detector that sessions share
 is ever touched (no hooks, modes or gradients), and the parts of the computation that do not change the result are left
-out. The target is always the logit difference fake - real: positive evidence speaks for fake.
+out. The target is always the logit difference fake - real: positive evidence speaks for fake. Where a detector has
+attention maps of its own they are a further view, of where it looks; they speak for neither side.
 Sources: Sundararajan et al. 2017 (integrated gradients), Selvaraju et al. 2017 (Grad-CAM).
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,11 +31,12 @@ from dfd.errors import CheckpointError
 from dfd.faces import FaceClip
 from dfd.labels import Label
 from dfd.models import autocast, best_device, frame_permutation, to_input
+from dfd.models.contract import ClipModel
 from dfd.models.frozen import private, split, unrolled
-from dfd.models.resnext_lstm import ResNeXtLSTM
 from dfd.progress import Progress, part, silent
 
 TARGET = "logit(fake) - logit(real)"
+NO_TARGET = "none: attention is where the network looks, whatever it concludes"
 BASELINE = "blurred face"
 BLUR = 0.1  # standard deviation of the blur / side of the crop: colours stay, features go
 OVER_TIME = f"integrated gradients on the backbone's features, from those of the {BASELINE}"
@@ -52,15 +54,26 @@ class Stopped(Exception):
     """An attribution was given up because `should_stop` said so."""
 
 
+@runtime_checkable
+class Attentive(Protocol):
+    """A detector with attention maps."""
+
+    attention_layer: str
+
+    def attention_maps(self, clips: Tensor) -> Tensor:
+        """(B, T, 3, H, W) -> (B, T, M, h, w), none of it negative."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """What the score of a face clip rests on. The score is the logit difference fake - real."""
 
-    method: str  # a key of METHODS
-    maps: NDArray[np.float32]  # (T, H, W) signed, positive for fake; logits if integrated gradients, else no unit
+    method: str  # a key of VIEWS
+    # (T, H, W) signed, positive for fake; logits if integrated gradients, else no unit. Attention has no sign.
+    maps: NDArray[np.float32]
     frames: NDArray[np.float32]  # (T,) signed, logits; they sum to score - baseline_score up to integration error
     times: NDArray[np.float64]  # (T,) seconds from the clip's start
-    target: str
+    target: str  # of the maps
     baseline: str | None  # of the maps; None for a method without one
     over_time: str  # how `frames` was made
     layer: str | None
@@ -88,14 +101,14 @@ def explain(
     Sessions that share a checkpoint take turns, so that memory stays that of one.
 
     Args:
-        method: a key of `METHODS`.
+        method: one of `views(checkpoint.model)`.
         steps: of integrated gradients, over space and over time.
         layer: the backbone's stage that Grad-CAM reads; the others ignore it.
         should_stop: asked several times a second on a small clip, every few seconds on a large one.
         device: the best one by default.
 
     Raises:
-        CheckpointError: the crops were cut by another recipe than the checkpoint's.
+        CheckpointError: the crops were cut by another recipe than the checkpoint's, or it has no attention maps.
         Stopped: `should_stop` returned true.
         ValueError: unknown method or layer, or steps < 1.
     """
@@ -107,7 +120,7 @@ def explain(
         started = time.perf_counter()
         view = _View(checkpoint.model, device or best_device(), stop)
         inputs = to_input(face_clip.crops[order.numpy()], meta.recipe).to(view.device)
-        found = METHODS[method](view, inputs, steps, layer, progress)
+        found = VIEWS[method](view, inputs, steps, layer, progress)
         seconds = time.perf_counter() - started
         progress(1.0, "Attribution done")
     back = order.argsort().numpy()
@@ -118,7 +131,7 @@ def explain(
         maps=found.maps.float().cpu().numpy()[back],
         frames=found.frames.float().cpu().numpy()[back],
         times=face_clip.track.times,
-        target=TARGET,
+        target=found.target,
         baseline=found.baseline,
         over_time=OVER_TIME,
         layer=found.layer,
@@ -164,8 +177,13 @@ def write(attribution: Attribution, face_clip: FaceClip, out: Path) -> list[Path
 
 
 def _check(checkpoint: Checkpoint, face_clip: FaceClip, method: str, steps: int) -> None:
-    if method not in METHODS:
-        raise ValueError(f"unknown method '{method}'; choose one of {', '.join(METHODS)}")
+    if method not in VIEWS:
+        raise ValueError(f"unknown method '{method}'; choose one of {', '.join(VIEWS)}")
+    if method not in views(checkpoint.model):
+        raise CheckpointError(
+            f"checkpoint '{checkpoint.meta.name}' has no attention maps; "
+            f"choose one of {', '.join(views(checkpoint.model))}"
+        )
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     if face_clip.recipe.key() != checkpoint.meta.recipe.key():
@@ -202,13 +220,19 @@ class _Found:
     baseline_score: float
     baseline: str | None
     layer: str | None
+    target: str = TARGET
 
 
 class _View:
-    """A detector's stages and head, to be read and differentiated here without touching the detector."""
+    """A detector's stages and head, to be read and differentiated here without touching the detector.
 
-    def __init__(self, model: ResNeXtLSTM, device: torch.device, stop: StopAsked) -> None:
+    A stage takes what the last one gave: a tensor or, in a trunk that branches, a tuple with the stage's own output
+    first.
+    """
+
+    def __init__(self, model: ClipModel, device: torch.device, stop: StopAsked) -> None:
         own = private(model, device)
+        self.attentive = own if isinstance(own, Attentive) else None
         self.device = device
         self.stages: dict[str, nn.Module] = dict(own.backbone.named_children())  # applied one after the other
         self.head: nn.Module = unrolled(own.head)
@@ -220,29 +244,35 @@ class _View:
         logits = self.head(features.float())
         return logits[:, Label.FAKE] - logits[:, Label.REAL]
 
-    def run(self, stages: nn.Module, frames: Tensor, held: int) -> Tensor:
-        """Frames (N, ...) through stages, at most `held` at once, with or without gradients.
+    def run(self, stages: Callable[[Any], Any], state: tuple[Tensor, ...], held: int) -> tuple[Tensor, ...]:
+        """Frames (N, ...) and what goes beside them through stages, at most `held` at once, with or without gradients.
 
         All but the last of those are forgotten on the way forward and computed again on the way back.
         """
-        chunks, parts = frames.tensor_split(-(-len(frames) // held)), []
+        count, parts = -(-len(state[0]) // held), []
+        chunks = list(zip(*(tensor.tensor_split(count) for tensor in state), strict=True))
         for number, chunk in enumerate(chunks, start=1):
             self._check_stop()
+            given = chunk if len(chunk) > 1 else chunk[0]
             with autocast(self.device):
                 if number == len(chunks) or not torch.is_grad_enabled():
-                    parts.append(stages(chunk))
+                    found = stages(given)
                 else:
-                    parts.append(recomputed(stages, chunk, use_reentrant=False, preserve_rng_state=False))
-        return torch.cat(parts)
+                    found = recomputed(stages, given, use_reentrant=False, preserve_rng_state=False)
+            parts.append(found if isinstance(found, tuple) else (found,))
+        return tuple(torch.cat(each) for each in zip(*parts, strict=True))
 
     @torch.no_grad()
-    def features(self, frames: Tensor, until: str | None = None) -> Tensor:
-        """(T, 3, H, W) -> (T, F), or what the stage `until` gives: (T, C, h, w) float32."""
+    def reach(self, frames: Tensor, until: str) -> tuple[Tensor, ...]:
+        """(T, 3, H, W) -> what the stage `until` gives: (T, C, h, w) float32, and in float32 what goes beside it."""
         names = list(self.stages)
-        stages = names if until is None else names[: names.index(until) + 1]
-        trunk = nn.Sequential(*(self.stages[name] for name in stages))
-        found = self.run(trunk, frames.contiguous(memory_format=torch.channels_last), _held(frames) // 2 or 1).float()
-        return found.flatten(1) if until is None else found
+        trunk = nn.Sequential(*(self.stages[name] for name in names[: names.index(until) + 1]))
+        state = (frames.contiguous(memory_format=torch.channels_last),)
+        return tuple(found.float() for found in self.run(trunk, state, _held(frames) // 2 or 1))
+
+    def features(self, frames: Tensor) -> Tensor:
+        """(T, 3, H, W) -> (T, F)."""
+        return self.reach(frames, list(self.stages)[-1])[0].flatten(1)
 
     def _check_stop(self) -> None:
         if self._stop():
@@ -269,8 +299,9 @@ def _gradcam(view: _View, inputs: Tensor, steps: int, layer: str, progress: Prog
     if layer not in names[1:-1]:  # between the stem and the pooling
         raise ValueError(f"unknown layer '{layer}'; choose one of {', '.join(names[1:-1])}")
     progress(0.0, "Reading the frames")
-    activations = view.features(inputs, until=layer).requires_grad_()
-    tail = _Tail(view, names[names.index(layer) + 1 :], _held(inputs))
+    activations, *beside = view.reach(inputs, layer)
+    activations.requires_grad_()
+    tail = _Tail(view, names[names.index(layer) + 1 :], beside, _held(inputs))
     progress(0.25, "Grad-CAM")
     # Not rectified: the sign says whether a place speaks for fake or for real.
     coarse = LayerGradCam(tail, tail.entry).attribute(activations)
@@ -283,14 +314,14 @@ def _gradcam(view: _View, inputs: Tensor, steps: int, layer: str, progress: Prog
 class _Tail(nn.Module):
     """What follows a layer: its activations (T, C, h, w) -> (1,) score; `entry` is the module Captum looks at."""
 
-    def __init__(self, view: _View, names: list[str], held: int) -> None:
+    def __init__(self, view: _View, names: list[str], beside: list[Tensor], held: int) -> None:
         super().__init__()
         self.entry = nn.Identity()
-        self._view, self._held = view, held
+        self._view, self._beside, self._held = view, beside, held
         self._rest = nn.Sequential(*(view.stages[name] for name in names), nn.Flatten())
 
     def forward(self, activations: Tensor) -> Tensor:
-        features = self._view.run(self._rest, self.entry(activations), self._held).float()
+        features = self._view.run(self._rest, (self.entry(activations), *self._beside), self._held)[0].float()
         self.features = features.detach()
         return self._view.score(features[None])
 
@@ -320,7 +351,7 @@ def _pixel_gradients(view: _View, inputs: Tensor, baseline: Tensor, steps: int, 
         nonlocal done
         progress(min(1.0, done / steps), f"Integrated gradients, step {min(done, steps)} of {steps}")
         done += len(points)
-        features = view.run(trunk, points.flatten(0, 1).movedim(-1, 1), held).float()
+        features = view.run(trunk, (points.flatten(0, 1).movedim(-1, 1),), held)[0].float()
         return view.score(features.unflatten(0, points.shape[:2]))
 
     pixels = inputs.clone().requires_grad_()
@@ -334,10 +365,28 @@ def _pixel_gradients(view: _View, inputs: Tensor, baseline: Tensor, steps: int, 
     return torch.autograd.grad(end, pixels, gradients[0].movedim(-1, 1))[0]
 
 
-METHODS: dict[str, Callable[[_View, Tensor, int, str, Progress], _Found]] = {
-    "gradcam": _gradcam,
-    "integrated_gradients": _integrated_gradients,
-}
+def _attention(view: _View, inputs: Tensor, steps: int, layer: str, progress: Progress) -> _Found:
+    own = view.attentive
+    assert own is not None  # `explain` has looked
+    progress(0.0, "Reading the frames")
+    with torch.no_grad():
+        coarse = view.run(lambda frames: own.attention_maps(frames[None])[0], (inputs,), _held(inputs))[0].float()
+    together = coarse.sum(dim=1, keepdim=True)  # as the network itself reads its deepest layer
+    maps = LayerAttribution.interpolate(together, tuple(inputs.shape[-2:]), "bilinear")
+    progress(0.45, "Frames over time")
+    features, start = view.features(inputs), view.features(_blurred(inputs))
+    frames, score, baseline_score = _over_time(view, features, start, steps)
+    return _Found(maps[:, 0], frames, score, baseline_score, None, own.attention_layer, NO_TARGET)
+
+
+_Method = Callable[[_View, Tensor, int, str, Progress], _Found]
+METHODS: dict[str, _Method] = {"gradcam": _gradcam, "integrated_gradients": _integrated_gradients}
+VIEWS: dict[str, _Method] = {**METHODS, "attention": _attention}
+
+
+def views(model: ClipModel) -> tuple[str, ...]:
+    """What `explain` can show of a model: `METHODS`, and its attention where it has some."""
+    return tuple(VIEWS) if isinstance(model, Attentive) else tuple(METHODS)
 
 
 def _blurred(frames: Tensor) -> Tensor:

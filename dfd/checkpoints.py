@@ -19,7 +19,7 @@ from torch import nn
 from dfd import tracking
 from dfd.errors import CheckpointError
 from dfd.models import FrameOrder, build
-from dfd.models.resnext_lstm import ResNeXtLSTM
+from dfd.models.contract import ClipModel
 from dfd.paths import atomic_dir
 from dfd.recipe import CropRecipe
 
@@ -40,9 +40,11 @@ class CheckpointMeta(BaseModel):
     sequence_length: int = Field(ge=1)
     frame_order: FrameOrder = "natural"
     seed: int = 0
-    threshold: float = Field(ge=0, le=1)  # chosen on validation; fake at or above it
-    threshold_fpr: float | None = None  # on validation
+    threshold: float = Field(ge=0, le=1)  # fake at or above it
+    threshold_fpr: float | None = None  # on the validation clips it was chosen on; None if it was not
+    temperature: float | None = Field(None, gt=0)  # fitted on validation; the threshold is of p_fake without it
     store_as: Precision = "float32"
+    reads: str = ""  # what it really reads, in a sentence, where that is not the whole sequence in order
     weights: str = "none"  # what the backbone started from
     corpus: str = ""  # what the head was trained on
     backbone_corpora: tuple[str, ...] = ()  # what the backbone was trained on
@@ -59,7 +61,7 @@ class CheckpointMeta(BaseModel):
 class Checkpoint:
     """A detector with its weights loaded (eval mode, CPU, float32) and all that belongs to it."""
 
-    model: ResNeXtLSTM
+    model: ClipModel
     meta: CheckpointMeta
     ref: str  # what it was asked for by
 

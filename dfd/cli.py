@@ -79,17 +79,17 @@ def preprocess(
     from functools import partial
 
     from dfd import cluster
-    from dfd.corpora.find import located
+    from dfd.corpora.find import located, recipe_for
     from dfd.paths import data_dir
     from dfd.preprocess import preprocess as run
-    from dfd.recipe import CropRecipe
 
-    recipe = CropRecipe()
-    if experiment is not None:
+    manifest, source = located(root)
+    if experiment is None:
+        recipe = recipe_for(root)
+    else:
         from dfd.config import read_experiment  # with it comes torch, for which a parent of workers need not wait
 
         recipe = read_experiment(experiment).crop
-    manifest, source = located(root)
     folder = out or str(data_dir() / "faces" / manifest.name)
     spread = partial(cluster.run, workers=workers or os.cpu_count() or 1, gpus=gpus) if engine == "ray" else None
     with _progress() as progress:
@@ -134,21 +134,58 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, val or test")] = "test",
     as_json: Json = False,
 ) -> None:
-    """Evaluate a checkpoint on a split of a corpus, clip-level, with 95 % intervals, and record it as a run."""
+    """Evaluate a checkpoint on a split of a corpus, with 95 % intervals, and record it as a run.
+
+    Figures are clip level and, beside them, frame level; then by method, and calibrated.
+    """
     from dfd.checkpoints import load
     from dfd.data import face_corpus
     from dfd.evaluation import evaluate_and_record
-    from dfd.manifest import SPLITS
 
-    if split not in SPLITS:
-        raise typer.BadParameter(f"'{split}' is not one of {', '.join(SPLITS)}", param_hint="--split")
+    asked = _split(split)
     loaded = load(_best(checkpoint))
     with _progress() as progress:
-        run_id, found = evaluate_and_record(loaded, face_corpus(corpus), split, progress)
-    facts = {"run_id": run_id, "checkpoint": loaded.ref, "corpus": corpus, "split": split, "metrics": found.metrics}
-    lines = [f"{loaded.meta.name} on {corpus} {split} (clip level)"]
-    lines += [f"  {name:<20}{value:8.4f}" for name, value in found.metrics.items()]
-    _show(facts, as_json, "\n".join(lines))
+        run_id, found = evaluate_and_record(loaded, face_corpus(corpus), asked, progress)
+    facts = {"run_id": run_id, "checkpoint": loaded.ref, "corpus": corpus, "split": split, **found.to_json()}
+    facts["temperature"] = loaded.meta.temperature
+    _show(facts, as_json, f"{loaded.meta.name} on {corpus} {split}\n{found.text}")
+
+
+@app.command()
+def compare(
+    run_a: Annotated[str, typer.Argument(help="id of a run: a detector, or an evaluation of one")],
+    run_b: Annotated[str, typer.Argument(help="another, tested on the same clips")],
+    split: Annotated[str, typer.Option(help="val or test")] = "test",
+    as_json: Json = False,
+) -> None:
+    """Compare two runs on the same clips: McNemar's test, DeLong's, and intervals of the differences over people."""
+    from dfd import comparison
+
+    found = comparison.compare(run_a, run_b, _split(split))
+    _show(found.to_json(), as_json, f"{found.text}\n{found.caution}")
+
+
+@app.command(name="import")
+def import_published(
+    file: Annotated[Path, typer.Argument(help="a .pt of the public ResNeXt-LSTM code, or a .h5 of MesoNet")],
+    temporal: Annotated[
+        Literal["legacy_last", "legacy_mean"] | None,
+        typer.Option(help="of a .pt: the last frame, as its web app serves (the default), or the mean over frames"),
+    ] = None,
+    sequence_length: Annotated[
+        int | None, typer.Option(help="frames it is given; the file's name says it if not given, 16 for a .h5")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a published file a checkpoint that gives the same logits, and say what it really reads."""
+    from dfd import checkpoints, imports, tracking
+
+    ref = imports.import_file(file, temporal, sequence_length)
+    meta = checkpoints.read_meta(tracking.checkpoint_folder(ref))
+    facts = meta.model_dump(mode="json", include={"name", "model", "recipe", "sequence_length", "threshold", "reads"})
+    text = f"checkpoint: {ref} ({meta.name}, {meta.sequence_length} frames)\n{meta.reads}\n"
+    text += f"Its threshold {meta.threshold} was not chosen on validation clips."
+    _show({"checkpoint": ref, **facts, "threshold_fpr": meta.threshold_fpr}, as_json, text)
 
 
 @app.command()
@@ -178,7 +215,7 @@ def predict(clips: list[Path], checkpoint: Ref = None, as_json: Json = False) ->
 def explain(
     clip: Path,
     out: Annotated[Path, typer.Option(help="folder for the heat maps")],
-    method: Annotated[str, typer.Option(help="gradcam or integrated_gradients")] = "gradcam",
+    method: Annotated[str, typer.Option(help="gradcam, integrated_gradients or attention")] = "gradcam",
     checkpoint: Ref = None,
     steps: Annotated[int, typer.Option(min=2, help="of integrated gradients")] = 32,
     as_json: Json = False,
@@ -189,8 +226,8 @@ def explain(
     from dfd.errors import NoFaceError
     from dfd.inference import Detector
 
-    if method not in attribution.METHODS:
-        raise typer.BadParameter(f"'{method}' is not one of {', '.join(attribution.METHODS)}", param_hint="--method")
+    if method not in attribution.VIEWS:
+        raise typer.BadParameter(f"'{method}' is not one of {', '.join(attribution.VIEWS)}", param_hint="--method")
     ref = _best(checkpoint)
     loaded = load(ref)
     verdict = Detector(loaded).judge(clip)
@@ -251,6 +288,14 @@ def _complain(error: DfdError) -> None:
 
 def _show(facts: dict[str, Any], as_json: bool, text: str) -> None:
     typer.echo(json.dumps(facts) if as_json else text)
+
+
+def _split(name: str) -> Any:
+    from dfd.manifest import SPLITS
+
+    if name not in SPLITS:
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(SPLITS)}", param_hint="--split")
+    return name
 
 
 def _best(ref: str | None) -> str:

@@ -7,8 +7,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dfd.errors import ExperimentError
-from dfd.models import MODELS, FrameOrder
-from dfd.models.resnext_lstm import BackboneName, Pooling
+from dfd.models import END_TO_END, MODELS, FrameOrder, check, takes, usual
+from dfd.models.backbones import NAMES, BackboneName
+from dfd.models.contract import Pooling
+from dfd.models.heads import Temporal
+from dfd.models.multi_attention import Attention
 from dfd.recipe import CropRecipe
 from dfd.subsets import wrong_shares
 
@@ -56,16 +59,46 @@ class Model(_Part):
     layers: int = Field(1, ge=1, description="LSTM layers")
     dropout: float = Field(0.4, ge=0, lt=1)
     pooling: Pooling = "mean"
+    temporal: Temporal = (
+        Field(  # like bidirectional, not written where it is the default: runs from before keep their key
+            "lstm",
+            exclude_if=lambda temporal: temporal == "lstm",
+            description="the recurrent layer; none pools features",
+        )
+    )
+    bidirectional: bool = Field(False, exclude_if=lambda both: not both, description="reads the frames both ways")
+    attention: Attention | None = Field(  # not written where there is none: runs from before it keep their key
+        None, exclude_if=lambda attention: attention is None, description="of models with attention maps"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, settings: Any) -> Any:
+        """What is not said is as usual for this model and backbone: a Meso-4 has no ResNeXt's weights."""
+        if not isinstance(settings, dict):
+            return settings
+        name, backbone = settings.get("name", "resnext_lstm"), settings.get("backbone")
+        if not isinstance(name, str) or name not in MODELS or backbone not in (None, *NAMES):
+            return settings
+        known = {key: value for key, value in usual(name, backbone).items() if key in cls.model_fields}
+        return {**known, **settings}
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         if self.name not in MODELS:
             raise ValueError(f"unknown model '{self.name}'; choose one of {', '.join(MODELS)}")
+        for field in ("temporal", "bidirectional"):
+            if field not in takes(self.name) and getattr(self, field) != type(self).model_fields[field].default:
+                raise ValueError(f"model '{self.name}' has no choice of '{field}'; leave it out")
+        if (self.attention is not None) != ("attention" in takes(self.name)):
+            what = "no attention maps" if self.attention else "attention maps, and takes no null for them"
+            raise ValueError(f"model '{self.name}' has {what}; leave 'attention' out")
+        check(self.name, **self.hyperparameters())
         return self
 
     def hyperparameters(self) -> dict[str, Any]:
         """What `build` takes besides the name."""
-        return self.model_dump(exclude={"name", "sequence_length"})
+        return self.model_dump(include=set(takes(self.name)))
 
 
 class Stage(_Part):
@@ -122,6 +155,10 @@ class Experiment(_Part):
         lengths = (self.model.sequence_length,) if self.sweep is None else self.sweep.sequence_lengths
         if max(lengths) > self.crop.max_frames:
             raise ValueError(f"sequence length {max(lengths)} is more than crop.max_frames, {self.crop.max_frames}")
+        if self.model.name in END_TO_END and (self.sweep is not None or self.train.mode != "end_to_end"):
+            raise ValueError(
+                f"model '{self.model.name}' is trained end to end alone: no 'sweep', and no two-stage mode"
+            )
         if self.sweep is not None and self.data.videos is not None and len(self.data.corpora) > 1:
             raise ValueError("a sweep gives each corpus its own detectors; with data.videos, name one corpus a sweep")
         return self

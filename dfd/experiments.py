@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 import yaml
 from torch import nn
@@ -18,14 +17,14 @@ from dfd.checkpoints import CheckpointMeta
 from dfd.config import Data, Experiment
 from dfd.data import Table, crop_table, face_corpus, feature_table
 from dfd.errors import ManifestError
-from dfd.evaluation import summarise
+from dfd.evaluation import Evaluation, Scores, record, score_clips, summarise
 from dfd.manifest import SPLITS, Manifest, Split, merge
 from dfd.models import best_device, build
-from dfd.models.resnext_lstm import ResNeXtLSTM
+from dfd.models.contract import ClipModel
 from dfd.progress import Progress, part, silent
-from dfd.training import Epoch, fit_backbone, fit_clips, score_table
+from dfd.training import Epoch, fit_backbone, fit_clips
 
-PROTOCOL = 1  # part of every run's key: raise it when the same experiment would come to other numbers
+PROTOCOL = 2  # part of every run's key: raise it when the same experiment would come to other numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Backbone:
     """A backbone that was fitted on frames, and the run that tells of it."""
 
     run_id: str
-    model: ResNeXtLSTM
+    model: ClipModel
     corpora: tuple[str, ...]
 
 
@@ -45,7 +44,7 @@ class _Job:
     kind: str  # "detector", or "backbone", which is not tested or registered
     key: str
     table: Table
-    model: ResNeXtLSTM
+    model: ClipModel
     part: nn.Module
     described: dict[str, Any]  # the stored model: name and hyperparameters
     length: int
@@ -183,7 +182,7 @@ def _detector_job(
     experiment: Experiment,
     key: str,
     table: Table,
-    model: ResNeXtLSTM,
+    model: ClipModel,
     trained: nn.Module,
     backbone_corpora: tuple[str, ...],
     tags: dict[str, object],
@@ -238,26 +237,21 @@ def _record(name: str, job: _Job, fit: Callable[[Callable[[Epoch], None]], None]
 
 
 def _finish(run: tracking.Run, job: _Job) -> None:
-    """Choose the threshold on validation, evaluate, and store predictions, curves and checkpoint."""
+    """Choose threshold and temperature on validation, evaluate, and store predictions, curves and checkpoint."""
     settings = job.experiment
     device = best_device()
     order = settings.data.frame_order if job.kind == "detector" else "natural"
     splits: tuple[Split, ...] = ("val", "test") if job.kind == "detector" else ("val",)
     tables = {split: job.split(split) for split in splits}
-    scores = {
-        split: score_table(job.part, table, device, length=job.length, order=order, seed=settings.seed)
+    scores: dict[Split, Scores] = {
+        split: score_clips(job.model, table, device, length=job.length, order=order, seed=settings.seed)
         for split, table in tables.items()
     }
-    threshold, fpr = metrics.choose_threshold(tables["val"].labels.numpy(), scores["val"])
-    found = {
-        split: summarise(job.table.manifest.split(split), table.manifest, scores[split], threshold)
-        for split, table in tables.items()
-    }
-    figures = {f"{split}/{name}": value for split, done in found.items() for name, value in done.metrics.items()}
-    run.metrics({**figures, "val/threshold_fpr": fpr})
-    run.table(pd.concat([done.predictions for done in found.values()], ignore_index=True), tracking.PREDICTIONS)
-    for split, done in found.items():
-        run.table(metrics.roc(done.predictions["label"], done.predictions["p_fake"]), f"roc_{split}.parquet")
+    threshold, fpr = metrics.choose_threshold(tables["val"].labels.numpy(), scores["val"].clips)
+    temperature = metrics.fit_temperature(tables["val"].labels.numpy(), scores["val"].clips)
+    found = _evaluations(job, tables, scores, threshold, temperature)
+    figures = record(run, found)
+    run.metrics({"val/threshold_fpr": fpr, "val/temperature": temperature})
     code = provenance.commit()
     meta = CheckpointMeta(
         name=settings.name,
@@ -268,6 +262,7 @@ def _finish(run: tracking.Run, job: _Job) -> None:
         seed=settings.seed,
         threshold=threshold,
         threshold_fpr=fpr,
+        temperature=temperature,
         store_as=settings.train.store_as,
         weights=job.model.weights,
         corpus=job.table.manifest.name,
@@ -283,6 +278,22 @@ def _finish(run: tracking.Run, job: _Job) -> None:
         checkpoints.save(job.model, meta, Path(folder) / tracking.CHECKPOINT)
         run.folder(Path(folder) / tracking.CHECKPOINT, tracking.CHECKPOINT)
     run.tags({"dfd.threshold": threshold})  # last: it marks a run whose checkpoint is whole
+
+
+def _evaluations(
+    job: _Job, tables: Mapping[Split, Table], scores: Mapping[Split, Scores], threshold: float, temperature: float
+) -> dict[Split, Evaluation]:
+    return {
+        split: summarise(
+            job.table.manifest.split(split),
+            table.manifest,
+            scores[split].clips,
+            threshold,
+            frames=scores[split].frames,
+            temperature=temperature,
+        )
+        for split, table in tables.items()
+    }
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:

@@ -32,7 +32,29 @@ METRICS = {
     "precision": Metric("Precision", True, "Share of the clips called fake that are fake."),
     "recall": Metric("Recall", True, "Share of the fakes that are called fake."),
     "f1": Metric("F1", False, "Harmonic mean of precision and recall."),
+    "tpr_at_fpr_1": Metric(
+        "TPR at 1 % FPR",
+        True,
+        "Largest share of fakes found while at most 1 % of the real clips are called fake; with fewer than 100 real "
+        "clips, while none is.",
+    ),
+    "tpr_at_fpr_5": Metric(
+        "TPR at 5 % FPR",
+        True,
+        "Largest share of fakes found while at most 5 % of the real clips are called fake; with fewer than 20 real "
+        "clips, while none is.",
+    ),
     "log_loss": Metric("Log loss", False, "Penalty for confident mistakes; lower is better."),
+    "log_loss_calibrated": Metric("Log loss, calibrated", False, "Log loss after temperature scaling."),
+    "ece": Metric(
+        "Calibration error",
+        False,
+        "Expected calibration error: how far p_fake is from the share of fakes among clips that get it, over 15 bins; "
+        "few clips make it too high.",
+    ),
+    "ece_calibrated": Metric(
+        "Calibration error, calibrated", False, "The same after temperature scaling, which was fitted on validation."
+    ),
     "coverage": Metric("Coverage", True, "Clips scored / clips asked for."),
 }
 
@@ -46,20 +68,49 @@ TERMS = {
     "p_fake": "The probability of fake that the detector gives, from 0 to 1. It is not calibrated: 0.9 does not mean "
     "that nine in ten such clips are fake.",
     "threshold": "At or above it a clip is called fake. Chosen on validation clips, never on the test clips.",
+    "clip level": "Each clip counts once. Figures are clip level unless frame level is said; in runs they are named "
+    "test/auc and so on.",
+    "frame level": "Each frame that was read counts once, by the p_fake at that frame; in runs these are named "
+    "test_frame/auc and so on. Not comparable with clip-level figures.",
+    "by method": "Fakes of one method against all real clips.",
+    "temperature": "One number, fitted on validation, that divides the logit of p_fake, so that p_fake means what it "
+    "says. No decision changes: the threshold is of p_fake without it.",
+    "paired": "Two detectors on the same clips. McNemar's p (accuracy) and DeLong's p (AUC) take clips as independent, "
+    "although people recur in them; the 95 % interval of the difference draws people and does not.",
+    "gap": "The best slice minus the worst. The more slices there are, the larger it is by chance alone.",
+    "in distribution": "Tested on a data set that the detector was trained on. Never averaged with data sets that were "
+    "held out; a data set that only the backbone was trained on is neither.",
     "false positives": "Share of real validation clips that the threshold calls fake.",
     "sequence length": "Frames of the face the detector reads at once.",
     "controls": "Mean pool averages the frames without an LSTM; shuffled frames feeds the LSTM the same frames in a "
     "random order. A line that does not beat them has not learnt from the order of frames.",
     "interval": "Bands and bars are 95 % intervals, from resampling the people in the test clips: where the value "
     "would mostly fall with other people like these.",
-    "published": "Hollow diamonds are accuracies as printed in publications, on other data and other splits; they were "
-    "not measured here.",
+    "published": "Hollow marks are accuracies as printed by others, on other data and other splits; they were not "
+    "measured here.",
+    "others": "AUC as others report it, for detectors trained on FaceForensics++ and tested within it and across other "
+    "data sets. None was measured here; figures of frames and of videos are not comparable, and sources disagree. "
+    "Where a source does not say, a cell is empty; v? is a version not stated.",
     "importance": "What each frame adds to the detector's score: bars up, in orange, speak for fake, bars down, in "
     "blue, for real. They add up to the difference from the score of a blurred face.",
     "heat map": "Orange speaks for fake, blue for real, and the stronger the more. One scale for all frames, so that "
     "they can be compared.",
+    "unsigned map": "The stronger the colour, the more it is looked at. One scale for all frames.",
     "completeness": "How far the attributions' sum is from the change of output they should explain, as a share of "
     "it; small is good.",
+    "people": "Everybody whose face went into a clip: a fake has a target, whose clip it was, and may have a source, "
+    "whose face or motion was put in.",
+    "leak check": "Nobody, as target or as source, may be in two splits: a detector could know the person instead of "
+    "the fake.",
+    "listed": "Clips on disk when the data set was added / clips that its own lists name. `dfd corpora check` looks "
+    "again.",
+    "left out": "On disk and not taken: what is no clip of the data set, and clips whose people are in two splits.",
+    "with a face": "Clips that preprocessing found a face in / all clips. Those without one cannot be scored and lower "
+    "the coverage of every metric.",
+    "copies": "Clips with the same bytes. In two splits or under two labels they spoil figures; such ones come first.",
+    "official": "Clips whose split is the published one; the others are divided by person, the same way each time.",
+    "face width": "Width of the face box in the frames of the original clip, the median over the clip. Crops of small "
+    "faces are enlarged and have less to be judged by.",
 }
 
 
@@ -69,6 +120,7 @@ class Method:
 
     label: str
     help: str
+    signed: bool = True  # evidence for fake and for real; else only where, not for which side
 
 
 METHODS = {
@@ -81,5 +133,11 @@ METHODS = {
         "Integrated gradients",
         "Integrated gradients adds up gradients on the way from a baseline image to the frame, pixel by pixel, so that "
         "they sum to the change of the output. Slow and fine.",
+    ),
+    "attention": Method(
+        "Attention",
+        "Attention is where a multi-attentional detector looks, its maps added up. It is not an attribution: it says "
+        "neither how much a place counts nor for which side. Other detectors have none.",
+        signed=False,
     ),
 }

@@ -116,10 +116,9 @@ class Detector:
         order = frame_permutation(len(face.crops), meta.frame_order, meta.seed)
         inputs = to_input(face.crops[order.numpy()], meta.recipe)[None]
         with self._lock, torch.inference_mode(), autocast(self._device):
-            features = self._model.features(inputs.to(self._device))
-            frames = self._model.head.frame_logits(features)[0].float().cpu()
-            clip = frames.mean(dim=0) if self._model.head.pooling == "mean" else frames[-1]
-        score = p_fake(clip).item()
+            said = self._model.head.logits(self._model.features(inputs.to(self._device)))
+        frames = said.frames[0].float().cpu()
+        score = p_fake(said.clip[0]).item()
         if not np.isfinite(score):
             raise CheckpointError(
                 f"checkpoint {self.checkpoint.ref} gives no number for this clip: its weights are damaged; "
@@ -175,6 +174,8 @@ class Detector:
         told = f"p_fake {score:.3f} is {side} the threshold {meta.threshold:.3f}"
         if meta.threshold_fpr is not None:
             told += f", which calls {meta.threshold_fpr:.0%} of the real validation clips fake"
+        else:
+            told += ", which was not chosen on validation clips"
         if len(face.crops) < meta.sequence_length:
             told += f"; only {len(face.crops)} of the {meta.sequence_length} frames it should read show the face"
         if scored > 1:

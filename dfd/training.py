@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +29,17 @@ Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 
 Scores = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Labels (N,) and p_fake (N,)."""
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""From logits (B, 2) and labels (B,) to the loss (), with the weights of classes and the smoothing of a stage."""
+
+
+@runtime_checkable
+class OwnObjective(Protocol):
+    """A model that is trained on more than its logits."""
+
+    def training_loss(self, inputs: Tensor, labels: Tensor, criterion: Criterion, epoch: int) -> Tensor:
+        """The loss () of a batch, in an epoch counted from 1, built on the stage's criterion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ def fit(
         losses: list[float] = []
         rate = optimiser.param_groups[0]["lr"]
         for step, (inputs, labels) in enumerate(batches(number), start=1):
-            losses.append(_step(model, inputs.to(device), labels.to(device), optimiser, stage, weights))
+            losses.append(_step(model, inputs.to(device), labels.to(device), optimiser, stage, weights, number))
             if cycle is not None:
                 cycle.step()
             done = (number - 1 + step / steps) / stage.epochs
@@ -214,10 +226,12 @@ def _step(
     optimiser: torch.optim.Optimizer,
     stage: Stage,
     weights: Tensor,
+    epoch: int,
 ) -> float:
-    with autocast(inputs.device):
-        logits = model(inputs)
-    loss = functional.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=stage.label_smoothing)
+    def criterion(logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=stage.label_smoothing)
+
+    loss = _loss(model, inputs, labels, criterion, epoch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     if stage.clip_gradient is not None:
@@ -227,6 +241,14 @@ def _step(
         raise ExperimentError(f"the training loss became {value}; lower the learning rate or set clip_gradient")
     optimiser.step()
     return value
+
+
+def _loss(model: nn.Module, inputs: Tensor, labels: Tensor, criterion: Criterion, epoch: int) -> Tensor:
+    with autocast(inputs.device):
+        if isinstance(model, OwnObjective):
+            return model.training_loss(inputs, labels, criterion, epoch)
+        logits = model(inputs)
+    return criterion(logits, labels)
 
 
 def _optimiser(model: nn.Module, stage: Stage) -> torch.optim.Optimizer:

@@ -82,9 +82,9 @@ def browse(found: Attribution, pictures: NDArray[np.uint8], tried: Tried) -> Non
 
 
 frame.title("Attribution", "What does a verdict rest on: which parts of the face, in which frames?")
-runs = store.runs()
+runs = store.judges()
 if not (runs["checkpoint"] != "").any():
-    store.follow(runs)
+    store.follow(runs, store.judges)
     store.empty("detectors")
     st.stop()
 
@@ -98,35 +98,41 @@ if tried.verdict.p_fake is None:
     frame.hint("There is no score to explain: the detector gave none for this clip.", "person_off")
     st.stop()
 
+with store.told():
+    offered = attribution.views(judging.detector(tried.run_id).checkpoint.model)
 with st.container(horizontal=True, gap="large"):
     method = st.segmented_control(
         "Method",
-        list(METHODS),
+        offered,
         default="gradcam",
         required=True,
         format_func=lambda name: METHODS[name].label,
         key="method",
         bind="query-params",
-        help=" ".join(METHODS[name].help for name in METHODS),
+        help=" ".join(METHODS[name].help for name in offered),
     )
     opacity = st.slider("Heat map opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", width=260)
     with st.container(
         width="content", horizontal=True, gap="small", vertical_alignment="bottom", height=64, border=False
     ):
-        st.badge("speaks for fake", color="orange")
-        st.badge("speaks for real", color="blue")
+        if METHODS[method].signed:
+            st.badge("speaks for fake", color="orange")
+            st.badge("speaks for real", color="blue")
+        else:
+            st.badge("looked at", color="orange")
 
 with store.told():
     found = explain(tried, method)
 pictures = attribution.overlays(found, tried.verdict.face_clip.crops, opacity=opacity)
 browse(found, pictures, tried)
 
-st.subheader("Every frame", anchor=False, help=TERMS["heat map"])
+legend = TERMS["heat map" if METHODS[method].signed else "unsigned map"]
+st.subheader("Every frame", anchor=False, help=legend)
 frame.strip(pictures, tried.verdict.face_clip.track.times, "Heat map")
 
 st.subheader("How to read this", anchor=False)
-st.markdown(f"{METHODS[method].help} {TERMS['heat map']}")
-st.markdown(f"**Target** {found.target}  \n**Baseline** {found.baseline or 'none; Grad-CAM needs no baseline'}")
+st.markdown(f"{METHODS[method].help} {legend}")
+st.markdown(f"**Target** {found.target}  \n**Baseline** {found.baseline or 'none; this method needs no baseline'}")
 st.markdown(f"**Over time** {found.over_time}. {TERMS['importance']}")
 if found.completeness_error is not None:
     st.metric("Completeness error", f"{found.completeness_error:.1%}", help=TERMS["completeness"], width="content")

@@ -9,9 +9,9 @@ from dfd.glossary import TERMS
 from pages.ui import clips, frame, judging, store
 
 frame.title("Try a clip", "What does a detector say of a video, frame by frame, and on which pictures of the face?")
-runs = store.runs()
+runs = store.judges()
 if not (runs["checkpoint"] != "").any():
-    store.follow(runs)
+    store.follow(runs, store.judges)
     store.empty("detectors")
     st.stop()
 

@@ -22,8 +22,10 @@ from dfd.checkpoints import Checkpoint, CheckpointMeta
 from dfd.errors import CheckpointError, DfdError
 from dfd.faces import FaceClip
 from dfd.models import build, frame_permutation, to_input
+from dfd.models.backbones import resnet_trunk
+from dfd.models.contract import Backbone
 from dfd.models.frozen import private, unrolled
-from dfd.models.resnext_lstm import Backbone, ResNeXtLSTM, _trunk
+from dfd.models.resnext_lstm import ResNeXtLSTM
 from dfd.recipe import CropRecipe
 from dfd.tracks import FaceTrack
 
@@ -67,7 +69,7 @@ def settled(model: ResNeXtLSTM) -> ResNeXtLSTM:
 def bottlenecks() -> ResNeXtLSTM:
     """A real ResNeXt of one block a stage."""
     model = build("resnext_lstm", backbone="tiny", hidden=8)
-    model.backbone = _trunk(ResNet(Bottleneck, [1, 1, 1, 1], num_classes=2, groups=8, width_per_group=4))
+    model.backbone = resnet_trunk(ResNet(Bottleneck, [1, 1, 1, 1], num_classes=2, groups=8, width_per_group=4))
     model.head.lstm = nn.LSTM(2048, 8, batch_first=True)
     return model
 
@@ -77,6 +79,15 @@ MODELS: dict[str, Callable[[], ResNeXtLSTM]] = {
     "lstm, last": lambda: build("resnext_lstm", backbone="tiny", hidden=16, pooling="last"),
     "two layers": lambda: build("resnext_lstm", backbone="tiny", hidden=16, layers=2),
     "no lstm": lambda: build("resnext_mean", backbone="tiny"),
+    "two-way lstm": lambda: build("resnext_lstm", backbone="tiny", hidden=8, layers=2, bidirectional=True),
+    "gru, attention": lambda: build("resnext_lstm", backbone="tiny", hidden=8, temporal="gru", pooling="attention"),
+    "two-way gru": lambda: build(
+        "resnext_lstm", backbone="tiny", hidden=8, layers=2, temporal="gru", bidirectional=True
+    ),
+    "dense": lambda: build("cnn_lstm", backbone="tiny", hidden=16, dense=32),
+    "published": lambda: build("resnext_published", backbone="tiny", hidden=16),
+    "meso4": lambda: build("meso4"),
+    "mesoinception4": lambda: build("mesoinception4"),
     "bottlenecks": bottlenecks,
 }
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS)

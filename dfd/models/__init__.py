@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
@@ -9,18 +10,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfd.models.resnext_lstm import ResNeXtLSTM
+from dfd.models import baselines
+from dfd.models.backbones import check_weights, known_weights
+from dfd.models.contract import ClipModel
+from dfd.models.multi_attention import MultiAttention
+from dfd.models.resnext_lstm import ResNeXtLSTM, resnext_mean
 from dfd.recipe import CropRecipe
 
 FrameOrder = Literal["natural", "shuffled"]
 
-MODELS: dict[str, Callable[..., ResNeXtLSTM]] = {
-    "resnext_lstm": lambda **hp: ResNeXtLSTM(temporal="lstm", **hp),
-    "resnext_mean": lambda **hp: ResNeXtLSTM(temporal="none", **hp),
+MODELS: dict[str, Callable[..., ClipModel]] = {
+    "resnext_lstm": ResNeXtLSTM,
+    "resnext_mean": resnext_mean,
+    "frame_cnn": baselines.frame_cnn,
+    "cnn_lstm": baselines.cnn_lstm,
+    "meso4": baselines.meso4,
+    "mesoinception4": baselines.mesoinception4,
+    "resnext_published": baselines.resnext_published,
+    "multi_attention": MultiAttention,
 }
+END_TO_END = frozenset({"multi_attention"})  # their backbone cannot be fitted apart, as another detector's
 
 
-def build(name: str, **hyperparameters: Any) -> ResNeXtLSTM:
+def takes(name: str) -> frozenset[str]:
+    """The hyperparameters of the model of this name."""
+    return frozenset(signature(MODELS[name]).parameters)
+
+
+def build(name: str, **hyperparameters: Any) -> ClipModel:
     """Make a detector: (B, T, 3, H, W) normalised float -> (B, 2) logits in the order real, fake.
 
     Raises:
@@ -32,6 +49,23 @@ def build(name: str, **hyperparameters: Any) -> ResNeXtLSTM:
         return MODELS[name](**hyperparameters)
     except TypeError as error:
         raise ValueError(f"model '{name}': {error}") from None
+
+
+def check(name: str, **hyperparameters: Any) -> None:
+    """Raise what `build` would raise of hyperparameters, without making the network or fetching its weights."""
+    if "backbone" in hyperparameters:
+        check_weights(hyperparameters["backbone"], hyperparameters.get("weights", "none"))
+    with torch.device("meta"):  # no memory and no numbers
+        build(name, **{**hyperparameters, "weights": "none"})
+
+
+def usual(name: str, backbone: str | None = None) -> dict[str, Any]:
+    """The hyperparameters of the model of this name where nothing else is said, on its own or another backbone.
+
+    Weights are the backbone's newest published ones, "none" where it has none.
+    """
+    found = {key: entry.default for key, entry in signature(MODELS[name]).parameters.items()}
+    return {**found, "weights": known_weights(backbone or found["backbone"])[0]}
 
 
 def to_input(crops: NDArray[np.uint8] | Tensor, recipe: CropRecipe) -> Tensor:

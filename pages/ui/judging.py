@@ -36,7 +36,8 @@ def detector_picker(runs: pd.DataFrame) -> str:
     best = tracking.best()
     best_run = checkpoints.read_meta(tracking.checkpoint_folder(best)).run_id if best else None
     table = runs[runs["checkpoint"] != ""].assign(best=lambda rows: rows["run_id"] == best_run)
-    table = table.sort_values(["best", "val/auc"], ascending=False)
+    if "val/auc" in table:  # a store of imported detectors alone has no figures
+        table = table.sort_values(["best", "val/auc"], ascending=False)
     return st.selectbox(
         "Detector",
         table["run_id"].tolist(),
@@ -50,6 +51,8 @@ def detector_picker(runs: pd.DataFrame) -> str:
 def detector_name(runs: pd.DataFrame, run_id: str) -> str:
     """A line that tells a run's detector from the others."""
     run = runs[runs["run_id"] == run_id].iloc[0]
+    if run["kind"] == "imported":
+        return f"{run['name']} · imported · {run['sequence_length']:.0f} frames"
     kind = run["control"] or ("LSTM" if run["model"] == "resnext_lstm" else run["model"])
     return (
         f"{run['corpus']} · {kind} · {run['sequence_length']:.0f} frames · AUC {metric('auc').write(run['test/auc'])}"
@@ -116,6 +119,8 @@ def cautions(tried: Tried) -> None:
             f"This detector was trained on {meta.corpus}, synthetic clips that dfd makes itself. "
             "Its verdict on real footage means little."
         )
+    if meta.reads:
+        _caution(meta.reads)
     if meta.frame_order == "shuffled":
         _caution("It is a control: it reads the frames in a shuffled order.")
     _caution("A verdict is evidence, not proof: on faces, cameras or fakes unlike its training clips it can be wrong.")

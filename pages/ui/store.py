@@ -1,6 +1,6 @@
 """The store on a page: its runs, how they are named, what to say while it is empty, following it while it grows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pandas as pd
@@ -22,17 +22,26 @@ def told() -> Iterator[None]:
 
 @st.cache_data(ttl=2, max_entries=2, show_spinner=False)
 def _runs(uri: str) -> pd.DataFrame:
-    frame = tracking.runs()
-    return frame[frame["kind"] == "detector"].reset_index(drop=True)
+    return tracking.runs()
 
 
 def runs() -> pd.DataFrame:
     """All detectors' runs, newest first; at most two seconds old."""
+    return _of_kinds("detector")
+
+
+def judges() -> pd.DataFrame:
+    """As `runs`, with the imported detectors, which can judge a clip but were not trained or measured here."""
+    return _of_kinds("detector", "imported")
+
+
+def _of_kinds(*kinds: str) -> pd.DataFrame:
     with told():
-        return _runs(tracking.store_uri())
+        frame = _runs(tracking.store_uri())
+    return frame[frame["kind"].isin(kinds)].reset_index(drop=True)
 
 
-def follow(shown: pd.DataFrame) -> None:
+def follow(shown: pd.DataFrame, look: Callable[[], pd.DataFrame] = runs) -> None:
     """Draw the page anew when a run starts, ends or gets its figures; look often while something is running."""
     running = int((shown["status"] == "RUNNING").sum())
     seen = _state(shown)
@@ -41,7 +50,7 @@ def follow(shown: pd.DataFrame) -> None:
     def watch() -> None:
         if running:
             st.badge(f"{running} training now; this page follows", icon=":material/autorenew:", color="gray")
-        if _state(runs()) != seen:
+        if _state(look()) != seen:
             st.rerun()
 
     watch()

@@ -1,0 +1,157 @@
+"""Heads: from the features of a clip's frames to its logits, and to what is said at each frame."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dfd.models.contract import ClipLogits, Head, Pooling
+
+Temporal = Literal["lstm", "gru", "none"]
+
+
+class TemporalHead(Head):
+    """A recurrent layer, or none, and a pooling over its states.
+
+    The state of a frame is LeakyReLU(recurrent output), or, with `dense`, ReLU(dense(dropout(recurrent output))); what
+    is said at a frame is the linear layer of its state. A one-way layer has read the frames up to it, a two-way one all
+    of them, and none only the frame itself. The clip's logits are those of the states' mean, of the last state, or of a
+    weighted mean, in which a learnt vector scores each state and a softmax over time makes weights of the scores. Since
+    the linear layer is affine, they are in each case the same mean of the frame logits.
+
+    Raises:
+        ValueError: a combination that `wrong_reading` refuses.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        layers: int,
+        dropout: float,
+        pooling: Pooling,
+        temporal: Temporal,
+        *,
+        bidirectional: bool = False,
+        dense: int | None = None,
+    ) -> None:
+        super().__init__()
+        wrong = wrong_reading(temporal, bidirectional, pooling)
+        if wrong is not None:
+            raise ValueError(wrong)
+        how = {"num_layers": layers, "batch_first": True, "bidirectional": bidirectional}
+        self.lstm = nn.LSTM(features, hidden, **how) if temporal == "lstm" else None
+        self.gru = nn.GRU(features, hidden, **how) if temporal == "gru" else None
+        width = features if temporal == "none" else hidden * (2 if bidirectional else 1)
+        self.activation = nn.LeakyReLU() if dense is None else _dense(width, dense, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(dense or width, 2)
+        self.attention = nn.Linear(dense or width, 1, bias=False) if pooling == "attention" else None
+        self.pooling = pooling
+
+    def _states(self, features: Tensor) -> Tensor:
+        recurrent = self.gru if self.lstm is None else self.lstm
+        if recurrent is None:
+            return self.activation(features)
+        if _slow_in_bfloat16(features):
+            with torch.autocast("cpu", enabled=False):
+                return self.activation(recurrent(features.float())[0])
+        return self.activation(recurrent(features)[0])
+
+    def _pooled(self, values: Tensor, states: Tensor) -> Tensor:
+        """(B, T, X) of the frames -> (B, X), by what their states (B, T, H) weigh."""
+        if self.attention is not None:
+            return (self.attention(states).softmax(dim=1) * values).sum(dim=1)
+        return values.mean(dim=1) if self.pooling == "mean" else values[:, -1]
+
+    def logits(self, features: Tensor) -> ClipLogits:
+        """What is said at each frame, and its mean over the clip."""
+        states = self._states(features)
+        frames = self.linear(self.dropout(states))
+        return ClipLogits(frames, self._pooled(frames.float(), states))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, T, F) -> (B, 2): one draw of dropout for the clip, not one a frame, which their mean would undo."""
+        states = self._states(features)
+        return self.linear(self.dropout(self._pooled(states, states)))
+
+
+def _slow_in_bfloat16(features: Tensor) -> bool:
+    """Whether a recurrent layer is trained on a CPU without AMX.
+
+    There its bfloat16 takes 1.3 times as long as float32 (2048 units, 8 clips of 10 to 100 frames, two cores with
+    AVX512-BF16), though its scoring takes two thirds, and convolutions gain in both.
+    """
+    return features.device.type == "cpu" and torch.is_grad_enabled() and not torch.cpu._is_amx_tile_supported()
+
+
+def wrong_reading(temporal: Temporal, bidirectional: bool, pooling: Pooling) -> str | None:
+    """What is wrong with a combination, or None."""
+    if bidirectional and temporal == "none":
+        return "bidirectional needs a recurrent layer; set temporal to lstm or gru"
+    if bidirectional and pooling == "last":
+        return "the last state of a bidirectional layer has read one frame on its way back; set pooling to mean"
+    return None
+
+
+def _dense(inputs: int, units: int, dropout: float) -> nn.Module:
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, units), nn.ReLU())
+
+
+class PublishedHead(Head):
+    """The head of the published ResNeXt-LSTM files, as the code they came from runs it on one clip.
+
+    That code's LSTM recurs over the batch axis, so that in a batch of one clip each frame is one step from the zero
+    state; it has no biases, no activation after it, and the dropout comes after the linear layer, on the logits. What
+    is said at a frame rests on that frame alone. The clip's logits are the last frame's ("last", as its web app serves)
+    or their mean ("mean", as it trains).
+
+    Raises:
+        ValueError: another pooling.
+    """
+
+    def __init__(self, features: int, hidden: int, dropout: float, pooling: Literal["last", "mean"]) -> None:
+        super().__init__()
+        if pooling not in ("last", "mean"):
+            raise ValueError(f"published files are pooled by last or mean, not by {pooling}")
+        self.lstm = nn.LSTM(features, hidden, bias=False, batch_first=True)
+        self.linear = nn.Linear(hidden, 2)
+        self.dropout = nn.Dropout(dropout)
+        self.pooling = pooling
+
+    def logits(self, features: Tensor) -> ClipLogits:
+        """What is said of each frame alone, and of the last or of all."""
+        states = self.lstm(features.flatten(0, 1)[:, None])[0][:, 0]
+        frames = self.dropout(self.linear(states)).unflatten(0, features.shape[:2])
+        clip = frames.float()
+        return ClipLogits(frames, clip.mean(dim=1) if self.pooling == "mean" else clip[:, -1])
+
+
+class MesoHead(Head):
+    """Two dense layers on each frame alone, ending in one number whose sigmoid is the probability of *real*.
+
+    Its logits are (that number, 0), so that p_fake = 1 - sigmoid. The clip's p_fake is the mean of its frames' p_fake,
+    as the paper averages over a video, not the mean of their logits. Source: Afchar et al. 2018.
+    """
+
+    pooling: Pooling = "mean"
+
+    def __init__(self, features: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(features, hidden)
+        self.activation = nn.LeakyReLU(0.1)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden, 1)
+
+    def logits(self, features: Tensor) -> ClipLogits:
+        """Those of each frame, and those whose softmax is the mean of the frames' probabilities."""
+        states = self.activation(self.dense(self.dropout(features)))
+        real = self.linear(self.dropout(states))  # (B, T, 1)
+        odds = real.float()
+        over_time = torch.logsumexp(functional.logsigmoid(odds), 1) - torch.logsumexp(functional.logsigmoid(-odds), 1)
+        return ClipLogits(_against_zero(real), _against_zero(over_time))
+
+
+def _against_zero(real: Tensor) -> Tensor:
+    return torch.cat([real, torch.zeros_like(real)], dim=-1)
