@@ -15,8 +15,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import decord
@@ -24,6 +22,7 @@ import numpy as np
 import torch
 from skimage.data import astronaut
 
+from benchmarks.timing import timed
 from dfd.checkpoints import Checkpoint, CheckpointMeta
 from dfd.inference import Detector
 from dfd.models import autocast, build, p_fake, to_input
@@ -43,13 +42,6 @@ def make_clip(path: Path, *, size: int = 512, frames: int = 300) -> None:
         y, x = 64 + round(30 * np.sin(at / 20)), 64 + round(40 * np.sin(at / 31))
         pixels[at] = (portrait[y : y + size, x : x + size] + noise[at % 8]).clip(0, 255)
     write_video(path, pixels, 30, crf=23)
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of wall-clock time."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def main() -> int:

@@ -10,6 +10,9 @@ contents included.
 Where decord's answers cannot be trusted, PyAV reads instead, to the same pixels bit for bit, and the reply says why:
 edit lists (frames cut off by a phone's trim tool come back as repeats of a neighbour), containers without an index
 (MPEG program streams: seeking lands beside the key frame), codecs its FFmpeg 4.1 lacks (AV1), damaged packets.
+
+Nor is decord given a clip that is large when decoded: while it waits for a frame it queues all packets it can read, and
+its thread goes on to decode them, to the end of the clip, into memory (dmlc/decord#157: 1 GB a second at 720p).
 """
 
 import bisect
@@ -29,6 +32,8 @@ from numpy.typing import NDArray
 FORMATS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,gif,asf,ogg,h264,hevc,mp3,wav,flac,aac"
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 INDEXED = {"mov", "mp4", "matroska", "webm", "avi", "flv"}  # where decord's seeks are exact
+
+MOST_AHEAD = 128 << 20  # bytes of all frames of a clip that decord may read
 
 Pixels = NDArray[np.uint8]
 
@@ -76,6 +81,8 @@ class Clip:
         if not pictures:
             raise Refusal("audio_only" if container.streams.audio else "not_video", "no picture stream")
         stream = pictures[0]
+        if stream.codec_context is None:
+            raise Refusal("no_codec", f"codec of stream {stream.index}")
         self.stream_index = stream.index
         self.formats = set(container.format.name.split(","))
         self.codec = stream.codec_context.codec.canonical_name
@@ -86,7 +93,7 @@ class Clip:
                 shown += [] if packet.is_discard else [packet.pts]
             if first is None:
                 first = next(_decoded(packet), None)
-        if first is None:
+        if first is None or not shown:
             raise Refusal("nothing_decodes")
         self._clock(stream, shown)
         # Size and rotation are what the first frame says, since headers can be wrong.
@@ -115,7 +122,7 @@ class Clip:
     def read(self, indices: list[int]) -> tuple[Pixels, list[int]]:
         """The frames asked for, in rising order; those that do not decode are left out."""
         indices = [index for index in indices if 0 <= index < len(self.times)]
-        if not self.note:
+        if not self.note and self._is_small():
             try:
                 if not isinstance(self._reader, DecordReader):
                     self._reader = DecordReader(self)
@@ -128,6 +135,10 @@ class Clip:
         if not isinstance(self._reader, PyavReader):
             self._reader = PyavReader(self)
         return self._reader.read(indices)
+
+    def _is_small(self) -> bool:
+        width, height = self.size
+        return 3 * width * height * len(self.times) <= MOST_AHEAD
 
     def _differs(self, pixels: Pixels, indices: list[int]) -> bool:
         """Whether PyAV gives other frames. Asked once a clip, where still scenes and stand-ins look the same."""
@@ -169,7 +180,7 @@ class DecordReader:
             return np.empty((0, *self.shape), np.uint8)
         try:
             pixels: Pixels = self.reader.get_batch(indices).asnumpy()
-        except (decord.DECORDError, RuntimeError, IndexError) as error:
+        except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, IndexError) as error:
             raise Distrust(f"decord cannot decode it ({_first_line(error)})") from None
         if pixels.shape[1:] != self.shape:
             raise Distrust(f"decord gives {pixels.shape[1:]} where the clip is {self.shape}")

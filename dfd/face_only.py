@@ -19,7 +19,7 @@ colour (yuv444p), crf 8, a key frame each 15 frames. Measured on six real clips,
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -27,23 +27,33 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from dfd.errors import VideoError
-from dfd.faces import FaceClip
 from dfd.recipe import CropRecipe
-from dfd.tracks import FaceTrack
+
+if TYPE_CHECKING:
+    from dfd.faces import FaceClip
 
 ENCODING: dict[str, Any] = {"pixel_format": "yuv444p", "crf": 8, "preset": "ultrafast", "tune": "psnr", "gop": 15}
 FORMAT = 2  # of the files written; a change makes every clip anew
 
 
-def describe(face: FaceClip, **facts: str | int) -> dict[str, Any]:
+def describe(face: "FaceClip", **facts: str | int) -> dict[str, Any]:
     """What is stored beside a face-only video: track, recipe, and further facts of the clip."""
-    track = {column.name: getattr(face.track, column.name) for column in fields(FaceTrack)}
+    track = {column.name: getattr(face.track, column.name) for column in fields(face.track)}
     rounded = {
         name: np.round(values, 6 if name == "times" else 2) if values.dtype.kind == "f" else values
         for name, values in track.items()
     }
-    track_facts = {name: values.tolist() for name, values in rounded.items()}
+    track_facts = {name: _listed(values) for name, values in rounded.items()}
     return {"format": FORMAT, **facts, "recipe": face.recipe.model_dump(), "track": track_facts}
+
+
+def _listed(values: NDArray[Any]) -> list[Any]:
+    """As JSON has it, which knows no NaN: landmarks that nobody saw are null."""
+    told = values.astype(object)
+    if values.dtype.kind == "f":
+        told[np.isnan(values)] = None
+    listed: list[Any] = told.tolist()
+    return listed
 
 
 def frames_in(text: str | None) -> int | None:
@@ -52,12 +62,14 @@ def frames_in(text: str | None) -> int | None:
     return None if facts is None else len(facts["track"]["indices"])
 
 
-def load_face_clip(path: Path) -> FaceClip:
+def load_face_clip(path: Path) -> "FaceClip":
     """Read a face-only video back, with its track.
 
     Raises:
         VideoError: the video or the `.json` beside it is missing or damaged.
     """
+    from dfd.faces import FaceClip, FaceTrack  # not above: torch comes with it, and few that know files need crops
+
     facts = _own_facts(path)
     columns = {column.name: facts["track"][column.name] for column in fields(FaceTrack)}
     track = FaceTrack(

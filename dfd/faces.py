@@ -20,7 +20,7 @@ from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from PIL import Image
 
-from dfd.errors import NoFaceError
+from dfd.errors import NoFaceError, VideoError
 from dfd.progress import Progress, part, silent
 from dfd.recipe import CropRecipe
 from dfd.threads import one_thread
@@ -31,8 +31,8 @@ BATCH = 15  # frames a detection; more gains nothing on a CPU
 THOROUGH = 3  # of the frames that are looked at, each third is searched for faces of all sizes
 SHRINKING = 0.6  # of the narrowest face's width, to which a face may shrink between two thorough looks
 FACTOR = 0.709  # MTCNN's own, from one level of its pyramid to the next: half the area
-HELD_BYTES = 192 << 20  # frames up to this in all are kept from detection to cropping; beyond, they are decoded twice
-CHUNK_BYTES = 48 << 20
+HELD_BYTES = 256 << 20  # frames up to this in all are kept from detection to cropping; beyond, they are decoded twice
+CHUNK_BYTES = 24 << 20
 SMALLEST_FACE = 20  # px at the size of detection: MTCNN's own limit
 SMALLEST_PART = 15  # and at least 1/15 of the longer side (24 px of 360): smaller faces cost a third more time
 CLOSER_LOOK = 2.0  # factor on the detection size when a clip shows no face at all
@@ -53,9 +53,21 @@ class Search:
     """What a look through a clip found."""
 
     clips: list[FaceClip]  # the longest track first; empty when there is no face
+    faces: int  # that stay in the clip, cut or not
     looked_at: int  # frames
     info: VideoInfo
     read_seconds: float  # spent waiting for the decoder
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How long and how busily a clip is read."""
+
+    timeout: float = 60.0  # seconds to wait for the decoder in each pass
+    ahead: bool = True  # let it decode while faces are looked for: sooner done, but on a second core
+
+
+READING = Reading()
 
 
 class FaceFinder:
@@ -64,6 +76,8 @@ class FaceFinder:
     def __init__(self, recipe: CropRecipe, device: str = "cpu") -> None:
         self.recipe = recipe
         self._lock = threading.Lock()
+        if recipe.detector == "given":
+            return
         self._mtcnn = MTCNN(keep_all=True, device=torch.device(device)).eval()
         for net in (self._mtcnn.pnet, self._mtcnn.rnet, self._mtcnn.onet):
             net.to(memory_format=torch.channels_last)  # a third off the time on a CPU, same boxes
@@ -74,10 +88,16 @@ class FaceFinder:
         Args:
             pixels: (N, H, W, 3) uint8 RGB, as they are: shrink them first.
             least: px; narrower faces may be passed over. In any case faces are looked for down to 1/15 of the longer
-                side only, or 20 px if that is more.
+                side only, or 20 px if that is more, and not in frames narrower than that.
         """
+        if self.recipe.detector == "given":
+            return [_whole(pixels.shape[1], pixels.shape[2]) for _ in pixels]
         found: list[Detections] = []
-        smallest = float(max(SMALLEST_FACE, max(pixels.shape[1:3]) // SMALLEST_PART))
+        short_side, long_side = sorted(pixels.shape[1:3])
+        smallest = float(max(SMALLEST_FACE, long_side // SMALLEST_PART))
+        if short_side < smallest:
+            return [Detections.none() for _ in pixels]
+        least = min(least, short_side)
         while smallest / FACTOR <= least:  # whole levels of the pyramid: those that remain give the same boxes
             smallest /= FACTOR
         # MTCNN is hundreds of small calls, and each waits for all threads: where others want the cores too, two threads
@@ -95,6 +115,11 @@ class FaceFinder:
             return Detections.none()
         keep = np.asarray(scores, np.float32) >= self.recipe.min_probability
         return Detections(np.asarray(boxes, np.float32)[keep], np.asarray(landmarks, np.float32)[keep])
+
+
+def _whole(height: int, width: int) -> Detections:
+    """A frame that is a crop already; where its eyes are nobody said."""
+    return Detections(np.array([[0, 0, width, height]], np.float32), np.full((1, 5, 2), np.nan, np.float32))
 
 
 @lru_cache(maxsize=512)
@@ -151,23 +176,44 @@ def no_face_message(path: Path, looked_at: int) -> str:
     )
 
 
-def search(path: Path, finder: FaceFinder, *, frames: int | None = None, progress: Progress = silent) -> Search:
+def search(
+    path: Path,
+    finder: FaceFinder,
+    *,
+    frames: int | None = None,
+    most: int | None = None,
+    reading: Reading = READING,
+    progress: Progress = silent,
+) -> Search:
     """As `face_clips`, but an empty list where there is no face, and with what the search cost.
+
+    Args:
+        most: Cut only so many faces, the first ones.
+        reading: How long and how busily the clip is read.
 
     Raises:
         VideoError: the file cannot be read.
     """
     progress(0.0, "Reading the clip")
-    info = probe(path)
+    info = probe(path, timeout=reading.timeout)
     recipe = finder.recipe
+    if recipe.detector == "given" and info.width != info.height:
+        raise VideoError(
+            f"{path} is {info.width} x {info.height} px, and by its recipe it should be a face crop, which is square; "
+            "cut the face out, or use a detector that was trained on clips of whole scenes"
+        )
     total = min(info.frames, recipe.max_frames)
+
+    def look(indices: NDArray[np.int64], keep: int | None) -> Search:
+        return _search(_Source(info, indices, reading), finder, keep, most, progress)
+
     if frames is None or recipe.sampling == "even":
-        return _search(info, finder, recipe.positions(info.frames, frames or total), None, progress)
+        return look(recipe.positions(info.frames, frames or total), None)
     # Up to the next frame that is looked at, so that the last boxes are interpolated as they are in a longer run.
     first = min(total, -(-(frames - 1) // recipe.detect_every) * recipe.detect_every + 1)
-    found = _search(info, finder, np.arange(first), frames, progress)
+    found = look(np.arange(first), frames)
     if first < total and (not found.clips or len(found.clips[0].track) < frames):
-        longer = _search(info, finder, np.arange(total), frames, progress)  # the face comes later
+        longer = look(np.arange(total), frames)  # the face comes later
         return replace(longer, read_seconds=longer.read_seconds + found.read_seconds)
     return found
 
@@ -215,9 +261,9 @@ def crop(frame: NDArray[np.uint8], box: NDArray[np.float32], recipe: CropRecipe)
 class _Source:
     """The frames of a clip that are looked at: held in memory if they fit, else decoded again for every pass."""
 
-    def __init__(self, info: VideoInfo, indices: NDArray[np.int64]) -> None:
+    def __init__(self, info: VideoInfo, indices: NDArray[np.int64], reading: Reading) -> None:
         size = info.width * info.height * 3
-        self.info, self.indices = info, indices
+        self.info, self.indices, self._reading = info, indices, reading
         self.seconds = 0.0
         self._chunk = int(np.clip(CHUNK_BYTES // size, 1, 32))
         self._hold = size * len(indices) <= HELD_BYTES
@@ -228,7 +274,10 @@ class _Source:
         if self._held:
             yield from self._held
             return
-        frames = iter_frames(self.info.path, (self.indices if self._hold else wanted).tolist(), chunk=self._chunk)
+        asked = (self.indices if self._hold else wanted).tolist()
+        frames = iter_frames(
+            self.info.path, asked, chunk=self._chunk, timeout=self._reading.timeout, ahead=self._reading.ahead
+        )
         while True:
             started = time.perf_counter()
             part = next(frames, None)
@@ -240,18 +289,15 @@ class _Source:
             yield part
 
 
-def _search(
-    info: VideoInfo, finder: FaceFinder, indices: NDArray[np.int64], keep: int | None, progress: Progress
-) -> Search:
-    """Tracks and crops over `indices`; of each track the first `keep`."""
-    source = _Source(info, indices)
+def _search(source: _Source, finder: FaceFinder, keep: int | None, most: int | None, progress: Progress) -> Search:
+    """Tracks and crops: of the first `most` tracks, the first `keep` crops."""
     for closer in (1.0, CLOSER_LOOK):
         sightings = _look(source, finder, closer, part(progress, 0.0, 0.8))
         if trails := link(sightings, finder.recipe.link_iou):
             break
-    clips = _cut(source, trails, finder.recipe, keep) if trails else []
+    clips = _cut(source, trails[:most], finder.recipe, keep) if trails else []
     progress(1.0, "Finding faces")
-    return Search(clips, len(indices), info, source.seconds)
+    return Search(clips, len(trails), len(source.indices), source.info, source.seconds)
 
 
 def _keys(indices: NDArray[np.int64], every: int) -> NDArray[np.int64]:

@@ -9,10 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-import torch
-
 from dfd.errors import DfdError
-from dfd.threads import one_thread
 
 WAITING = 4  # jobs handed out a worker: enough that none idles, few enough that memory stays flat over 100,000 jobs
 
@@ -34,6 +31,8 @@ def run(start: Callable[[], Callable[[Job], Result]], jobs: Iterable[Job], worke
         DfdError: a worker process was ended from outside.
     """
     if workers <= 1:
+        from dfd.threads import one_thread  # not above: the parent of other processes need not wait for torch
+
         with one_thread():
             yield from map(start(), jobs)
         return
@@ -61,6 +60,8 @@ _work: Callable[[Any], Any] | None = None  # of a worker process
 def _begin(start: Callable[[], Callable[[Any], Any]]) -> None:
     global _work
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
     torch.set_num_threads(1)
     _work = start()
 

@@ -2,33 +2,28 @@
 
 What is finished stays: a run that was killed at any moment goes on where it was, and comes to the same bytes. Files
 appear whole or not at all, `done.jsonl` remembers by size and time which sources need not be read again, and `.lock`
-keeps a second run out of the folder.
+keeps a second run out of the folder. What is wrong with one clip is a line of the report, and the rest is done.
 """
 
-import hashlib
 import json
 import os
-import re
-import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from dfd import pool, provenance, storage
-from dfd.errors import DfdError
-from dfd.face_only import ENCODING, FORMAT, describe, frames_in, side
-from dfd.faces import FaceFinder, no_face_message, search
+from dfd.face_only import FORMAT, side
+from dfd.jobs import Job, Outcome, OutError, writing
 from dfd.manifest import Clip, Manifest
 from dfd.progress import Progress, silent
 from dfd.recipe import CropRecipe
-from dfd.video import write_video
 
 FEW = 6  # clips that are done sooner than a worker process has loaded torch
+ENTRY = ("corpus", "clip_id", "source", "stamp", "made_by")  # what a line of `done.jsonl` is known by
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +33,8 @@ class PreprocessReport:
     done: int  # face-only videos written
     skipped: int  # that were there already, from the same bytes by the same recipe
     failures: list[tuple[str, str]]  # clip id and why
+    copies: list[list[str]]  # ids of clips with the same bytes: in two splits or under two labels they spoil figures
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One clip to be cut."""
-
-    place: int  # in the manifest
-    corpus: str
-    clip_id: str
-    source: str  # path or URL of the clip
-    out: str  # folder or URL
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a job."""
-
-    place: int
-    file: str = ""  # of the face-only video, below `out`
-    frames: int = 0
-    made: bool = False  # False: it was there
-    reason: str = ""  # why there is none
 
 
 Engine = Callable[[Callable[[], Callable[[Job], Outcome]], list[Job]], Iterable[Outcome]]
@@ -82,7 +56,7 @@ def preprocess(
     Every clip becomes `out/clips/NAME.KEY.mp4`, with its track and recipe in a `.json` beside it; KEY is a digest of
     the clip's id and bytes and of the recipe, so that clips of two recipes never mix. `frames` becomes the number of
     crops: 0 for a clip that failed, whose path stays that of its source, so that coverage counts it.
-    `out/report.json` has the reasons.
+    `out/report.json` has the reasons, and the clips that are copies of one another.
 
     Args:
         manifest: clips to read.
@@ -96,66 +70,36 @@ def preprocess(
     Raises:
         DfdError: another run writes to `out`, a worker process was killed from outside, or `out` cannot be written.
     """
-    started = time.perf_counter()
-    with _claimed(str(out)):
-        ledger = _Ledger(str(out), recipe)
-        jobs = [
-            Job(place, clip.corpus, clip.clip_id, source(clip), str(out)) for place, clip in enumerate(manifest.clips)
-        ]
+    started, place = time.perf_counter(), str(out)
+    with _claimed(place):
+        ledger = _Ledger(place, recipe)
+        jobs = [Job(at, clip.corpus, clip.clip_id, source(clip), place) for at, clip in enumerate(manifest.clips)]
         stamps = [storage.stamp(job.source) for job in jobs]
         done = {
             job.place: there for job, stamp in zip(jobs, stamps, strict=True) if (there := ledger.known(job, stamp))
         }
         waiting = [job for job in jobs if job.place not in done]
+        few = len(waiting) <= FEW
         if engine is None:
-            engine = partial(pool.run, workers=1 if len(waiting) <= FEW else workers or os.cpu_count() or 1)
-        for number, outcome in enumerate(engine(partial(Cutter, recipe), waiting) if waiting else (), start=1):
+            engine = partial(pool.run, workers=1 if few else workers or os.cpu_count() or 1)
+        start = partial(_cutter, recipe, ahead=few)
+        for number, outcome in enumerate(engine(start, waiting) if waiting else (), start=1):
             done[outcome.place] = outcome
             ledger.add(jobs[outcome.place], stamps[outcome.place], outcome)
             ready = len(jobs) - len(waiting) + number
             progress(number / len(waiting), f"face-only videos of {manifest.name}: {ready} of {len(jobs)}")
-        ledger.close({jobs[place]: (stamps[place], outcome) for place, outcome in sorted(done.items())})
-        failures = [(jobs[place].clip_id, outcome.reason) for place, outcome in sorted(done.items()) if outcome.reason]
-        _write_manifest(manifest, str(out), done)
-        facts = {"corpus": manifest.name, "recipe": recipe.model_dump(), "clips": len(jobs), "failures": failures}
-        storage.write_text(storage.join(str(out), "report.json"), json.dumps(facts, indent=1) + "\n")
-    made = sum(outcome.made for outcome in done.values())
-    return PreprocessReport(made, len(jobs) - made - len(failures), failures, time.perf_counter() - started)
+        ledger.close({jobs[at]: (stamps[at], outcome) for at, outcome in sorted(done.items())})
+        _write_manifest(manifest, place, done)
+        report = _report(manifest, done, time.perf_counter() - started)
+        _write_report(manifest, place, recipe, report)
+    return report
 
 
-class Cutter:
-    """Does jobs of one recipe: MTCNN is loaded once, on the GPU where there is one."""
+def _cutter(recipe: CropRecipe, *, ahead: bool) -> Callable[[Job], Outcome]:
+    """What a worker begins with; torch comes with it, for which a parent of workers need not wait."""
+    from dfd.cutter import Cutter
 
-    def __init__(self, recipe: CropRecipe) -> None:
-        self._finder = FaceFinder(recipe, "cuda" if torch.cuda.is_available() else "cpu")
-
-    def __call__(self, job: Job) -> Outcome:
-        """Write one face-only video, or say why there is none."""
-        try:
-            if not storage.is_url(job.source) and not Path(job.source).is_file():
-                return Outcome(job.place, reason=f"there is no file {job.source}; check the manifest")
-            with storage.fetched(job.source) as path:
-                return self._cut(job, path)
-        except DfdError as error:
-            return Outcome(job.place, reason=str(error))
-        except PermissionError as error:
-            return Outcome(job.place, reason=f"{job.source} cannot be read ({error.strerror}); check its permissions")
-
-    def _cut(self, job: Job, path: Path) -> Outcome:
-        file = _file(job, path, self._finder.recipe)
-        target = storage.join(job.out, file)
-        if storage.exists(target) and (frames := frames_in(storage.read_text(_side(target)))) is not None:
-            return Outcome(job.place, file, frames)
-        found = search(path, self._finder)
-        if not found.clips:
-            return Outcome(job.place, reason=no_face_message(Path(job.source), found.looked_at))
-        face = found.clips[0]
-        facts = describe(face, clip_id=job.clip_id, source=job.source, faces=len(found.clips))
-        with _writing(job.out):
-            with storage.written(target) as part:
-                write_video(part, face.crops, found.info.fps, **ENCODING)
-            storage.write_text(_side(target), json.dumps(facts))  # last: it says that the video is whole
-        return Outcome(job.place, file, len(face.crops), made=True)
+    return Cutter(recipe, ahead=ahead)
 
 
 class _Ledger:
@@ -164,73 +108,76 @@ class _Ledger:
     def __init__(self, out: str, recipe: CropRecipe) -> None:
         self._out, self._place = out, storage.join(out, "done.jsonl")
         self._made_by = f"{FORMAT} {recipe.key()}"
-        self._entries: dict[tuple[str, str], dict[str, str | int]] = {}
+        self._finished: dict[tuple[str, ...], tuple[str, int, str]] = {}
         for line in (storage.read_text(self._place) or "").splitlines():
             try:
                 entry = json.loads(line)
-                self._entries[entry["corpus"], entry["clip_id"]] = entry
+                facts = str(entry["file"]), int(entry["frames"]), str(entry["sha256"])
+                self._finished[tuple(entry[name] for name in ENTRY)] = facts
             except (ValueError, KeyError, TypeError):
                 continue  # the line that was being written when a run was killed
 
     def known(self, job: Job, stamp: str | None) -> Outcome | None:
         """The outcome of a finished clip whose source has not changed, and whose video is there."""
-        entry = self._entries.get((job.corpus, job.clip_id))
-        if entry is None or stamp is None or entry != self._entry(job, stamp, entry["file"], entry["frames"]):
+        facts = None if stamp is None else self._finished.get(self._key(job, stamp))
+        if facts is None:
             return None
-        target = storage.join(self._out, str(entry["file"]))
-        if not storage.is_url(target) and not (Path(target).is_file() and Path(_side(target)).is_file()):
+        path = Path(self._out, facts[0])
+        if not storage.is_url(self._out) and not (path.is_file() and side(path).is_file()):
             return None
-        return Outcome(job.place, str(entry["file"]), int(entry["frames"]))
+        return Outcome(job.place, *facts)
 
     def add(self, job: Job, stamp: str | None, outcome: Outcome) -> None:
         """Remember an outcome; in an object store, where nothing can be appended, only `close` does."""
-        if outcome.file and stamp is not None and not storage.is_url(self._out):
-            with _writing(self._out), Path(self._place).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self._entry(job, stamp, outcome.file, outcome.frames)) + "\n")
+        if not storage.is_url(self._out):
+            with writing(self._out), Path(self._place).open("a", encoding="utf-8") as file:
+                file.write(self._line(job, stamp, outcome))
 
     def close(self, done: Mapping[Job, tuple[str | None, Outcome]]) -> None:
         """Write everything in the manifest's order."""
-        lines = [
-            json.dumps(self._entry(job, stamp, outcome.file, outcome.frames)) + "\n"
-            for job, (stamp, outcome) in done.items()
-            if outcome.file and stamp is not None
-        ]
-        with _writing(self._out):
+        with writing(self._out):
+            lines = (self._line(job, stamp, outcome) for job, (stamp, outcome) in done.items())
             storage.write_text(self._place, "".join(lines))
 
-    def _entry(self, job: Job, stamp: str, file: str | int, frames: str | int) -> dict[str, str | int]:
-        return {
-            "corpus": job.corpus, "clip_id": job.clip_id, "source": job.source, "stamp": stamp,
-            "made_by": self._made_by, "file": file, "frames": frames,
-        }  # fmt: skip
+    def _key(self, job: Job, stamp: str) -> tuple[str, ...]:
+        return job.corpus, job.clip_id, job.source, stamp, self._made_by
+
+    def _line(self, job: Job, stamp: str | None, outcome: Outcome) -> str:
+        """Empty for a clip that failed, or that cannot be known again."""
+        if stamp is None or not outcome.file:
+            return ""
+        facts = {"file": outcome.file, "frames": outcome.frames, "sha256": outcome.sha256}
+        return json.dumps(dict(zip(ENTRY, self._key(job, stamp), strict=True)) | facts) + "\n"
 
 
-def _file(job: Job, path: Path, recipe: CropRecipe) -> str:
-    try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DfdError(f"{job.source} cannot be read ({error.strerror}); check the disk it lies on") from None
-    asked = f"{FORMAT} {ENCODING} {recipe.key()} {job.corpus} {job.clip_id} {sha256}"
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", job.clip_id)[-80:]
-    return f"clips/{name}.{hashlib.sha256(asked.encode()).hexdigest()[:12]}.mp4"
+def _report(manifest: Manifest, done: Mapping[int, Outcome], seconds: float) -> PreprocessReport:
+    outcomes = [(clip.clip_id, done[at]) for at, clip in enumerate(manifest.clips)]
+    failures = [(clip_id, outcome.reason) for clip_id, outcome in outcomes if outcome.reason]
+    made = sum(outcome.made for _, outcome in outcomes)
+    alike: dict[str, list[str]] = defaultdict(list)
+    for clip_id, outcome in outcomes:
+        if outcome.file:
+            alike[outcome.sha256].append(clip_id)
+    copies = [clip_ids for clip_ids in alike.values() if len(clip_ids) > 1]
+    return PreprocessReport(made, len(outcomes) - made - len(failures), failures, copies, seconds)
 
 
-def _side(target: str) -> str:
-    return target.removesuffix(".mp4") + ".json" if storage.is_url(target) else str(side(Path(target)))
+def _write_report(manifest: Manifest, out: str, recipe: CropRecipe, report: PreprocessReport) -> None:
+    facts = {
+        "corpus": manifest.name, "recipe": recipe.model_dump(), "clips": len(manifest),
+        "failures": report.failures, "copies": report.copies,
+    }  # fmt: skip
+    with writing(out):
+        storage.write_text(storage.join(out, "report.json"), json.dumps(facts, indent=1) + "\n")
 
 
 def _write_manifest(manifest: Manifest, out: str, done: Mapping[int, Outcome]) -> None:
-    with tempfile.TemporaryDirectory(prefix="dfd-") as folder:
-        local = Path(folder) if storage.is_url(out) else Path(out)  # the folder that written paths are relative to
+    with writing(out), storage.written(storage.join(out, "manifest.csv")) as part:
         clips = [
-            replace(clip, path=local / done[place].file if done[place].file else clip.path, frames=done[place].frames)
-            for place, clip in enumerate(manifest.clips)
+            replace(clip, path=part.parent / done[at].file if done[at].file else clip.path, frames=done[at].frames)
+            for at, clip in enumerate(manifest.clips)
         ]
-        path = local / "manifest.csv"
-        Manifest(manifest.name, tuple(clips)).write(path)
-        if storage.is_url(out):
-            storage.write_text(storage.join(out, "manifest.csv"), path.read_text(encoding="utf-8"))
+        Manifest(manifest.name, tuple(clips)).write(part)
 
 
 @contextmanager
@@ -240,12 +187,12 @@ def _claimed(out: str) -> Iterator[None]:
         yield
         return
     folder = Path(out)
-    with _writing(out):
+    with writing(out):
         folder.mkdir(parents=True, exist_ok=True)
         lock = folder / ".lock"
         holder = lock.read_text(encoding="utf-8") if lock.is_file() else ""
         if holder and not provenance.is_gone(holder):
-            raise DfdError(
+            raise OutError(
                 f"another run writes to {folder} ({holder}: host, process, start); wait for it, or delete {lock} if "
                 "that host is down"
             )
@@ -256,11 +203,3 @@ def _claimed(out: str) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
-
-
-@contextmanager
-def _writing(out: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DfdError(f"{out} cannot be written ({error.strerror}); what is done is kept") from None

@@ -1,11 +1,11 @@
 """How frames become crops. The recipe travels inside every checkpoint, so that serving cannot differ from training."""
 
 import hashlib
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -16,12 +16,13 @@ class CropRecipe(BaseModel):
 
     Detection looks at frames shrunk to `detect_long_side` px, at every `detect_every`-th frame of a consecutive run,
     and boxes in between are interpolated. A crop is a square of `margin` times the box's longer side (1.3 as in
-    FaceForensics++), cut from the full-size frame and resized to `size` px.
+    FaceForensics++), cut from the full-size frame and resized to `size` px. With the detector "given" nothing is looked
+    for: the clips are crops that others cut, and every frame is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    detector: Literal["mtcnn"] = "mtcnn"
+    detector: Literal["mtcnn", "given"] = "mtcnn"
     detect_long_side: int = Field(360, ge=64, description="px of the longer side at which faces are looked for")
     detect_every: int = Field(5, ge=1, description="frames from one detection to the next")
     min_probability: float = Field(0.9, ge=0, le=1, description="MTCNN's own face probability")
@@ -33,6 +34,12 @@ class CropRecipe(BaseModel):
     std: tuple[float, float, float] = IMAGENET_STD
     max_frames: int = Field(150, ge=1, description="frames of a clip that are looked at, from its start")
     sampling: Literal["consecutive", "even"] = "consecutive"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.detector == "given" and self.margin != 1:
+            raise ValueError(f"crops that are given are taken whole: set margin to 1, not {self.margin:g}")
+        return self
 
     def key(self) -> str:
         """Short digest of everything that changes the pixels or boxes of a face-only video.
@@ -52,3 +59,6 @@ class CropRecipe(BaseModel):
         if self.sampling == "consecutive" or count >= within:
             return np.arange(min(count, within))
         return np.linspace(0, within - 1, count).round().astype(np.int64)
+
+
+GIVEN = CropRecipe(detector="given", margin=1)

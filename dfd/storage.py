@@ -96,7 +96,7 @@ def written(place: str) -> Iterator[Path]:
 
 
 def read_text(place: str) -> str | None:
-    """The text of a UTF-8 file, None where there is none.
+    """The text of a UTF-8 file, None where there is none; what is damaged comes as U+FFFD.
 
     Raises:
         DfdError: it is there and cannot be fetched.
@@ -104,7 +104,7 @@ def read_text(place: str) -> str | None:
     if not exists(place):
         return None
     with fetched(place) as path:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
 
 
 def write_text(place: str, text: str) -> None:

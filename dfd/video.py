@@ -34,6 +34,7 @@ REFUSALS = {
     "not_video": "{path} is not a video dfd can read; give an MP4, MOV, MKV, WebM, AVI or MPEG file",
     "cut": "{path} is cut off: the index that an MP4 ends with is missing; download or copy the whole file again",
     "audio_only": "{path} has sound but no picture; give a video file",
+    "no_codec": "the picture of {path} is in a format FFmpeg does not know; re-encode it, for example as H.264 in MP4",
     "nothing_decodes": "{path} is damaged: not one of its frames decodes; download or export it again",
     "too_slow": "decoding {path} took longer than {limit:g} s and was stopped; shorten or re-encode the clip",
     "crash": "the decoder crashed on {path}; re-encode the clip, for example as H.264 in MP4",
@@ -105,12 +106,19 @@ def read_frames(path: Path, indices: Iterable[int], *, long_side: int | None = N
 
 
 def iter_frames(
-    path: Path, indices: Iterable[int], *, chunk: int = 32, long_side: int | None = None, timeout: float = 60.0
+    path: Path,
+    indices: Iterable[int],
+    *,
+    chunk: int = 32,
+    long_side: int | None = None,
+    timeout: float = 60.0,
+    ahead: bool = True,
 ) -> Iterator[Frames]:
     """As `read_frames`, `chunk` frames at a time, so that memory does not grow with the clip.
 
     `timeout` covers all chunks together; the caller's own work between them is not counted. When decord crashes or
-    takes half of it, PyAV reads the rest, and the log says so.
+    takes half of it, PyAV reads the rest, and the log says so. With `ahead` the next chunk decodes while the caller
+    works on this one: that is sooner done, but on a second core.
     """
     _check_file(path)
     wanted = sorted({int(index) for index in indices})
@@ -118,9 +126,8 @@ def iter_frames(
     budget, done, empty = _Budget(timeout), 0, True
     for reader in ("auto", "pyav"):
         try:
-            for frames in _chunks(
-                path, chunks[done:], long_side, reader, budget.half() if reader == "auto" else budget
-            ):
+            left = budget.half() if reader == "auto" else budget
+            for frames in _chunks(path, chunks[done:], long_side, reader, left, ahead=ahead):
                 done += 1
                 if len(frames):
                     empty = False
@@ -321,9 +328,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _chunks(
-    path: Path, chunks: Sequence[list[int]], long_side: int | None, reader: str, budget: _Budget
+    path: Path, chunks: Sequence[list[int]], long_side: int | None, reader: str, budget: _Budget, *, ahead: bool
 ) -> Iterator[Frames]:
-    """One `Frames` a chunk. The next chunk is asked for before this one is given out: it decodes in the meantime."""
+    """One `Frames` a chunk; with `ahead`, the next one is asked for before this one is given out."""
     with _borrowed() as decoder:
         decoder.open(path, long_side, reader, budget)
         note = ""
@@ -331,11 +338,14 @@ def _chunks(
         decoder.send(requests[0], budget)
         for request in requests[1:]:
             reply, pixels = decoder.receive(budget)
-            decoder.send(request, budget)
+            if ahead:
+                decoder.send(request, budget)
             if reply["note"] != note:
                 note = reply["note"]
                 log.warning("%s is read by PyAV: %s", path, note)
             yield Frames(pixels, np.array(reply["indices"], np.int64), np.array(reply["times"], np.float64))
+            if not ahead:
+                decoder.send(request, budget)
         decoder.receive(budget)
 
 

@@ -151,9 +151,21 @@ def test_numbers_of_face_only_corpora_need_to_be_explained_too(tmp_path: Path) -
         face_only(trees.face_only(tmp_path, words=("1", "0")), name="faces")
 
 
-def test_folders_of_pictures_are_refused_with_the_way_in(tmp_path: Path) -> None:
+def test_folders_of_crops_are_clips_of_a_face_only_corpus(tmp_path: Path) -> None:
     trees.face_only(tmp_path)
     (tmp_path / "FF_Face" / "071.mp4").unlink()
-    trees.put(tmp_path, ["071/0001.png", "071/0002.png"])
-    with pytest.raises(ManifestError, match=r"071 is a folder of pictures.*ffmpeg .*071\.mp4"):
-        face_only(tmp_path, name="faces")
+    trees.put(tmp_path, ["FF_Face/071/0001.png", "FF_Face/071/0002.png", "notes/page.png"])
+    listing = face_only(tmp_path, name="faces")
+    clips = {clip.clip_id: clip for clip in listing.manifest.check()}
+    assert clips["FF_Face/071"].target_identity == "ff-071"
+    assert clips["FF_Face/071"].path == tmp_path.resolve() / "FF_Face" / "071"
+    assert listing.missing == ()
+    assert dict(listing.left_out)["notes"] == "Gobal_metadata.csv does not name it"
+
+
+def test_folders_of_pictures_of_scenes_are_refused_with_the_way_in(tmp_path: Path) -> None:
+    trees.csv_list(tmp_path)
+    (tmp_path / "clips" / "0a.mp4").unlink()
+    trees.put(tmp_path, ["clips/0a/0001.png"])
+    with pytest.raises(ManifestError, match=r"0a is a folder of pictures.*--kind face_only.*ffmpeg .*0a\.mp4"):
+        csv_list(tmp_path, name="mine")

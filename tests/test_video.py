@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from dfd import video
@@ -70,8 +71,9 @@ def test_every_container_gives_the_frames_asked_for(tmp_path: Path, name: str, c
     np.testing.assert_allclose(frames.times, frames.indices / 30, atol=0.011)  # a GIF counts in hundredths
 
 
-def test_chunks_make_up_the_whole(clip: Path) -> None:
-    parts = list(iter_frames(clip, range(50), chunk=16))
+@pytest.mark.parametrize("ahead", [True, False])
+def test_chunks_make_up_the_whole(clip: Path, ahead: bool) -> None:
+    parts = list(iter_frames(clip, range(50), chunk=16, ahead=ahead))
     assert [len(part) for part in parts] == [16, 16, 16, 2]
     whole = read_frames(clip, range(50))
     np.testing.assert_array_equal(np.concatenate([part.pixels for part in parts]), whole.pixels)
@@ -293,6 +295,19 @@ def test_threads_read_at_the_same_time(clip: Path) -> None:
         thread.join()
     assert seen == {start: list(range(start, start + 9)) for start in (0, 10, 20)}
     assert len(video._idle) == 1
+
+
+def test_a_decoder_that_waits_does_not_decode_a_large_clip_into_memory(tmp_path: Path, fresh_decoder: None) -> None:
+    """decord does, at 1 GB a second, up to the end of the clip."""
+    still = np.zeros((1, 720, 1280, 3), np.uint8)
+    videos.encode(tmp_path / "large.mp4", still.repeat(300, axis=0), options={"preset": "ultrafast"})
+    frames = iter_frames(tmp_path / "large.mp4", range(12), chunk=4)
+    with video._borrowed() as decoder:  # the one that `frames` is about to borrow
+        process = psutil.Process(decoder._process.pid)
+    next(frames)
+    time.sleep(1)
+    assert process.memory_info().rss < 250 << 20
+    assert sum(len(part) for part in frames) == 8
 
 
 def test_the_decoder_never_loads_torch_and_ends_with_its_parent(clip: Path, tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def encode(
     pixels: Pixels,
     *,
     codec: str = "libx264",
+    pixel_format: str = "yuv420p",
     times: list[float] | None = None,
     rotation: int | None = None,
     options: dict[str, str] | None = None,
@@ -78,7 +79,7 @@ def encode(
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=30, options=options or {})
         stream.height, stream.width = pixels.shape[1:3]
-        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+        stream.pix_fmt = "rgb8" if codec == "gif" else pixel_format
         tick = Fraction(1, 30 if times is None else 3000)
         stream.codec_context.time_base = tick
         stream.codec_context.thread_count = 1

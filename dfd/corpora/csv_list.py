@@ -6,18 +6,17 @@ case, or a number, if it is said which number is fake: corpora disagree.
 
 import csv
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dfd.corpora.listing import BESIDE_TEST, Disk, Listing, SplitBy, make_listing
+from dfd.corpora.listing import BESIDE_TEST, PICTURES, Disk, Listing, SplitBy, make_listing
 from dfd.errors import ManifestError
 from dfd.labels import Label
 from dfd.manifest import SPLITS, Clip
 from dfd.splits import SHARES
 
 NEEDED = ("file", "label")
-PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 KNOWN = ("method", "identity", "source", "split", "compression")
 NEEDS = f"a CSV file with the columns file and label, and any of {', '.join(KNOWN)}"
 
@@ -117,9 +116,23 @@ def read_table(path: Path, fake_label: int | None) -> Table:
     return Table(path, columns, tuple(rows))
 
 
-def table_listing(disk: Disk, name: str, table: Table, split: SplitBy, notes: list[str], people_of: People) -> Listing:
-    """The listing of a table's clips; `people_of` names the people of a row that does not."""
-    there = _Names([*disk.videos(deep=True)])
+def table_listing(
+    disk: Disk,
+    name: str,
+    table: Table,
+    split: SplitBy,
+    notes: list[str],
+    people_of: People,
+    *,
+    albums: Iterable[str] = (),
+) -> Listing:
+    """The listing of a table's clips.
+
+    Args:
+        people_of: names the people of a row that does not.
+        albums: folders of pictures that may be clips too.
+    """
+    there = _Names([*disk.videos(deep=True), *albums])
     missing: list[str] = []
     taken: dict[str, Row] = {}
     for row in table.rows:
@@ -139,7 +152,7 @@ def table_listing(disk: Disk, name: str, table: Table, split: SplitBy, notes: li
 
 
 class _Names:
-    """Videos by path and by name."""
+    """Videos, and folders of pictures where these are clips, by path and by name."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = dict.fromkeys(names)
@@ -149,13 +162,14 @@ class _Names:
             self._by_name[name.rpartition("/")[2]].append(name)
 
     def find(self, disk: Disk, file: str) -> str | None:
-        """The video that a table means, by its path below the root; None where it is not there."""
+        """The clip that a table means, by its path below the root; None where it is not there."""
         path = PurePosixPath(file.replace("\\", "/"))
         if path.is_absolute() and path.is_relative_to(disk.root):
             path = path.relative_to(disk.root)
-        if str(path) in self.names:
-            return str(path)
-        same = self._by_name.get(path.name, [])
+        for told in (str(path), str(path.with_suffix(""))):  # a folder of pictures goes by its video's name
+            if told in self.names:
+                return told
+        same = self._by_name.get(path.name) or self._by_name.get(path.stem, [])
         if len(same) > 1:
             self.doubtful[file] = f"{same[0]} and {same[1]} have this name: give the path"
         return same[0] if len(same) == 1 else None
@@ -166,8 +180,8 @@ def _refuse_pictures(disk: Disk, file: str) -> None:
     for place in (folder, folder.parent / folder.stem):
         if place.is_dir() and any(child.suffix.lower() in PICTURES for child in place.iterdir()):
             raise ManifestError(
-                f"{place} is a folder of pictures, and dfd reads videos; pack every such folder into one, for example "
-                f"with `ffmpeg -framerate 25 -i %04d.png -crf 10 {folder.stem}.mp4`, and name the videos in the table"
+                f"{place} is a folder of pictures; if they are face crops, add the corpus with `--kind face_only`, and "
+                f"if not, pack it into a video (`ffmpeg -framerate 25 -i %04d.png -crf 10 {folder.stem}.mp4`)"
             )
 
 

@@ -1,8 +1,8 @@
-"""Corpora as others preprocessed them: folders of face-only videos, and a CSV file of `file,label`.
+"""Corpora as others preprocessed them: face-only videos or folders of crops, and a CSV file of `file,label`.
 
 So the published ResNeXt-LSTM experiments are shared (Gobal_metadata.csv beside the face videos of FaceForensics++,
 Celeb-DF and DFDC): files by name alone, FAKE or REAL. Who is seen is read off the names that FaceForensics++ and
-Celeb-DF give; DFDC's say nothing. Folders of pictures, one folder a clip, are refused: a video is what dfd reads.
+Celeb-DF give; DFDC's say nothing. `dfd preprocess` takes every frame, or every picture of a folder, whole.
 """
 
 import re
@@ -14,7 +14,7 @@ from dfd.errors import VideoError
 from dfd.video import probe
 
 SIDE = 256  # px: a face-only video is square and not larger
-NEEDS = "a CSV file with the columns file and label alone, beside square videos of faces"
+NEEDS = "a CSV file with the columns file and label alone, beside square videos of faces or folders of face crops"
 
 _NAMES = (
     ("ff-", re.compile(r"(?P<target>\d{3})(?:_(?P<source>\d{3}))?")),
@@ -23,13 +23,13 @@ _NAMES = (
 
 
 def is_face_only(root: Path) -> bool:
-    """Whether a folder holds a table of labels alone, and its first video is a face's."""
+    """Whether a folder holds a table of labels alone, and its first video is a face's, or folders of pictures."""
     if any(len(columns) > 2 for columns in tables(root).values()) or not tables(root):
         return False
     disk = Disk(root)
     first = next(disk.videos(deep=True), None)
     try:
-        return first is not None and _is_face(disk.path(first))
+        return any(disk.albums()) if first is None else _is_face(disk.path(first))
     except VideoError:
         return False
 
@@ -37,26 +37,34 @@ def is_face_only(root: Path) -> bool:
 def face_only(
     root: Path, *, name: str, split: SplitBy = "official", table: Path | None = None, fake_label: int | None = None
 ) -> Listing:
-    """The face-only videos that a table names and that are on disk, split by identity unless it has a split column.
+    """The face-only clips that a table names and that are on disk, split by identity unless it has a split column.
 
     Args:
-        root: holds the videos, in any folders, and the table unless it is given.
+        root: holds the videos or folders of crops, in any folders, and the table unless it is given.
         name: of the corpus.
         split: as of `csv_list`.
         table: the CSV file, by default the only one under the root.
         fake_label: which of 0 and 1 is fake, where labels are numbers; 0 in the published ResNeXt-LSTM code.
 
     Raises:
-        ManifestError: there is no such table, a line of it is wrong, or a file is a folder of pictures.
+        ManifestError: there is no such table, or a line of it is wrong.
     """
     disk = Disk(root)
     found = read_table(only_table(disk.root) if table is None else table, fake_label)
     nameless = sum(_people(Path(row.file).stem) is None for row in found.rows)
-    notes = ["these are crops: `dfd preprocess` looks for the face in them again and finds nothing beyond their edges"]
+    notes = [
+        "these are crops, which `dfd preprocess` takes whole; experiments say `crop: {detector: given, margin: 1}`"
+    ]
     if nameless:
         notes.append(no_people_note(nameless))
     return table_listing(
-        disk, name, found, split, notes, lambda stem: _people(stem) or (f"{disk.root.name}-{stem}", "")
+        disk,
+        name,
+        found,
+        split,
+        notes,
+        lambda stem: _people(stem) or (f"{disk.root.name}-{stem}", ""),
+        albums=disk.albums(),
     )
 
 

@@ -11,6 +11,7 @@ from dfd.corpora.listing import Listing
 from dfd.errors import ManifestError
 from dfd.manifest import Clip, Manifest, read_manifest
 from dfd.paths import data_dir
+from dfd.recipe import GIVEN, CropRecipe
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,16 @@ def find(name: str) -> Manifest:
         f"there is no corpus '{name}': it is neither a folder, nor was it added, nor is it a sample corpus under "
         f"{data_dir() / 'sample'}; name a folder, or run `dfd corpora add` or `dfd sample` first"
     )
+
+
+def recipe_for(name: str) -> CropRecipe:
+    """How a corpus's faces are cut where no experiment says: crops that others cut are taken whole."""
+    if registry.is_registered(name):
+        kind = registry.get(name).kind
+    else:
+        place = Path(name)
+        kind = kinds.detect(place) if place.is_dir() and not (place / "manifest.csv").is_file() else ""
+    return GIVEN if kind == "face_only" else CropRecipe()
 
 
 def _tell(place: Path, listing: Listing) -> None:

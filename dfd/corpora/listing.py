@@ -16,6 +16,7 @@ from dfd.manifest import SPLITS, Clip, Manifest, Split
 from dfd.splits import SHARES, divide
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".gif"})
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 BESIDE_TEST: Mapping[Split, float] = {"train": 0.85, "val": 0.15}  # of what an official test split leaves
 
 SplitBy = Literal["official", "identity"]
@@ -81,6 +82,15 @@ class Disk:
                     yield from self.videos(name, deep=True)
             elif entry.is_symlink():
                 self.left_out[name] = f"it is a link to {os.readlink(entry.path)}, which is not there"
+
+    def albums(self, below: str = "") -> Iterator[str]:
+        """The folders at any depth that pictures lie in, relative to the root; not the root itself."""
+        entries = self._entries(below)
+        if below and any(PurePosixPath(entry.name).suffix.lower() in PICTURES for entry in entries):
+            yield below
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():  # a link may lead up, and round
+                yield from self.albums(f"{below}/{entry.name}".lstrip("/"))
 
     def _entries(self, below: str) -> list[os.DirEntry[str]]:
         """What is in a folder, sorted, but for hidden files (`._x.mp4` is macOS's shadow of x.mp4)."""

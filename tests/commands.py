@@ -1,0 +1,30 @@
+"""The `dfd` command as a process of its own, and what it leaves behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def preprocessing(root: Path, out: Path | str, *options: str, **environment: str) -> subprocess.Popen[str]:
+    """`dfd preprocess`, started in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dfd.cli", "preprocess", str(root), "--out", str(out), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+        start_new_session=True,
+        text=True,
+    )
+
+
+def finished(run: subprocess.Popen[str]) -> str:
+    """What a run said on standard error, once it has ended well."""
+    _, said = run.communicate(timeout=240)
+    assert run.returncode == 0, said
+    return said
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder, hidden ones too, by its relative name."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
