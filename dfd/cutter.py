@@ -40,7 +40,8 @@ class Cutter:
             OutError: `job.out` cannot be read or written.
         """
         try:
-            if not storage.is_url(job.source) and not Path(job.source).exists():
+            place = Path(job.source)
+            if not storage.is_url(job.source) and not (place.is_file() or place.is_dir()):  # a pipe would be waited for
                 return Outcome(job.place, reason=f"there is no file {job.source}; check the manifest")
             with storage.fetched(job.source) as path:
                 return self._cut(job, path)

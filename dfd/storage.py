@@ -3,6 +3,8 @@
 Files appear whole or not at all: on a disk by renaming, in an object store because a put is one act.
 """
 
+import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,22 +40,24 @@ def exists(place: str) -> bool:
 
 
 def stamp(place: str) -> str | None:
-    """What changes when a file does: size and time, or a store's own tag. None where there is none.
+    """What changes when a file does: size and time, or a store's own tag; of a folder, all that its files have.
+
+    None where there is none.
 
     Raises:
         DfdError: the store cannot be asked.
     """
     if not is_url(place):
         try:
-            facts = Path(place).stat()
+            return _local_stamp(Path(place))
         except OSError:
             return None
-        return f"{facts.st_size} {facts.st_mtime_ns}"
-    if not exists(place):
-        return None
     with _explained(place, "asked for"):
         files, path = fsspec.core.url_to_fs(place)
-        about = files.info(path)
+        try:
+            about = files.info(path)
+        except FileNotFoundError:
+            return None
         return " ".join(str(about[name]) for name in ("size", "ETag", "mtime", "created") if name in about)
 
 
@@ -115,6 +119,15 @@ def write_text(place: str, text: str) -> None:
     """
     with written(place) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _local_stamp(path: Path) -> str:
+    if not path.is_dir():
+        facts = path.stat()
+        return f"{facts.st_size} {facts.st_mtime_ns}"
+    with os.scandir(path) as entries:
+        inside = sorted((entry.name, entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries)
+    return hashlib.sha256(repr(inside).encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import fsspec
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dfd import cutter, faces, provenance
 from dfd import preprocess as module
@@ -22,7 +23,7 @@ from dfd.labels import Label
 from dfd.manifest import COLUMNS, Clip, Manifest, read_manifest
 from dfd.models import to_input
 from dfd.preprocess import preprocess
-from dfd.recipe import CropRecipe
+from dfd.recipe import GIVEN, CropRecipe
 from dfd.video import write_video
 from tests import videos
 from tests.commands import snapshot
@@ -141,6 +142,18 @@ def test_another_recipe_or_source_never_mixes_with_what_is_there(corpus: Manifes
     write_video(changed, videos.face_frames(9, size=90), 30)
     moved = one.map(lambda clip: Clip(**{**{name: getattr(clip, name) for name in COLUMNS}, "path": changed}))
     assert preprocess(moved, tmp_path, RECIPE, workers=1).done == 1
+
+
+def test_a_picture_that_is_changed_in_place_makes_its_folder_anew(corpus: Manifest, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    for at in range(3):
+        Image.new("RGB", (112, 112), (at, 100, 100)).save(album / f"{at}.png")
+    one = Manifest("mine", (replace(corpus.clips[0], path=album),))
+    assert preprocess(one, tmp_path / "out", GIVEN, workers=1).done == 1
+    assert preprocess(one, tmp_path / "out", GIVEN, workers=1).skipped == 1
+    Image.new("RGB", (112, 112), (200, 100, 100)).save(album / "1.png")
+    assert preprocess(one, tmp_path / "out", GIVEN, workers=1).done == 1
 
 
 def test_an_interrupted_clip_is_made_again(corpus: Manifest, tmp_path: Path) -> None:

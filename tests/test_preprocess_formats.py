@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dfd.cutter import Cutter
 from dfd.face_only import load_face_clip
 from dfd.faces import FaceClip
+from dfd.jobs import Job
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest, read_manifest
-from dfd.preprocess import Cutter, Job, PreprocessReport, preprocess
+from dfd.preprocess import PreprocessReport, preprocess
 from dfd.recipe import CropRecipe
 from tests import videos
 
@@ -68,7 +70,8 @@ UNREADABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "strip.mp4": (lambda path: videos.encode(path, FACE[:, 60:76]), "no face was found in the 8 frames"),
     "sound.mp4": (videos.sound, "sound but no picture"),
     "new codec.mp4": (lambda path: _rename(videos.encode(path, FACE), b"avc1", b"zzz9"), "FFmpeg does not know"),
-    "folder.mp4": (lambda path: path.mkdir(), "no file"),
+    "folder.mp4": (lambda path: path.mkdir(), "folder of face crops"),
+    "pipe.mp4": (os.mkfifo, "no file"),
     "missing.mp4": (lambda path: None, "no file"),
     "other disk/gone/a.mp4": (lambda path: None, "no file"),
     "broken link.mp4": (lambda path: path.symlink_to("nowhere.mp4"), "no file"),
@@ -125,9 +128,8 @@ def test_what_can_be_read_gives_the_crops_of_a_plain_clip(odd: tuple[Path, Prepr
     assert left_eye[0] < right_eye[0]
     assert max(left_eye[1], right_eye[1]) < min(left_mouth[1], right_mouth[1])
     alike = np.corrcoef(found.crops[0].mean(axis=2).ravel(), plain.crops[0].mean(axis=2).ravel())[0, 1]
-    assert (
-        alike > 0.8
-    )  # boxes of other encodings differ by some pixels; a picture that lies or stands on its head gives 0.15
+    # Boxes of other encodings differ by some pixels; a picture that lies or stands on its head gives 0.15.
+    assert alike > 0.8
 
 
 def test_every_frame_is_cut_and_names_that_differ_by_case_stay_apart(odd: tuple[Path, PreprocessReport]) -> None:
