@@ -113,7 +113,7 @@ def preprocess(corpus: Path, out: Path, workers: int) -> Run:
     run.seconds = time.perf_counter() - started
     watcher.join()
     if process.returncode:
-        raise SystemExit(said)
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {said}")
     run.finished = sorted(path.stat().st_mtime for path in out.glob("clips/*.json"))
     return run
 
