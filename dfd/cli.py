@@ -272,7 +272,8 @@ def demo(
 def main() -> None:
     """Entry point of the `dfd` command."""
     logging.basicConfig(level=logging.WARNING, format="dfd: %(message)s")
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # a run that is ended either way is recorded so
+    # A run that is ended either way is recorded so; in a shell's background SIGINT is ignored, and SIGTERM must not be.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except DfdError as error:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -54,7 +53,7 @@ def prepare_and_serve(port: int) -> int:
         return serve(port)
     finally:
         if child.poll() is None:
-            child.send_signal(signal.SIGINT)  # so that its run is recorded as interrupted
+            child.terminate()  # so that its run is recorded as interrupted
             child.wait(timeout=60)
 
 

@@ -166,9 +166,11 @@ def test_sample_to_preprocess_to_train_to_evaluate(
     assert 0 <= told["metrics"]["auc_low"] <= told["metrics"]["auc"] <= told["metrics"]["auc_high"] <= 1
 
 
-def test_a_run_ended_by_sigterm_is_recorded_as_stopped(store: Path) -> None:
-    code = """
+@pytest.mark.parametrize("started", ["SIG_DFL", "SIG_IGN"])  # in a terminal; in the background of a script
+def test_a_run_ended_by_sigterm_is_recorded_as_stopped(store: Path, started: str) -> None:
+    code = f"""
 import os, signal, time
+signal.signal(signal.SIGINT, signal.{started})
 from dfd import cli, tracking
 def app():
     with tracking.start_run("one"):
