@@ -5,6 +5,7 @@ fits either or both, caches what lies between them, and takes the whole from `Cl
 the two parts. `dfd.models.build` makes them by name.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,14 +51,14 @@ class Backbone(nn.Module):
         return self.pool(stages).flatten(1)
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """From a clip's frame features (B, T, F) to logits; each kind says what its frame logits mean."""
 
     pooling: Pooling
 
+    @abstractmethod
     def logits(self, features: Tensor) -> ClipLogits:
         """What is said at each frame and of the clip; the clip's in float32, whatever the frames' are in."""
-        raise NotImplementedError
 
     def frame_logits(self, features: Tensor) -> Tensor:
         """(B, T, F) -> (B, T, 2): what is said at each frame."""
