@@ -9,8 +9,6 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +16,7 @@ import typer
 
 from dfd import cli_corpora
 from dfd.errors import DfdError
-from dfd.progress import Printer
+from dfd.progress import printed
 
 app = typer.Typer(
     help="Deepfake video detection: train, compare, try, inspect.",
@@ -54,7 +52,7 @@ def sample(
     asked = {"identities": identities, "frames": frames, "difficulty": difficulty, "seed": seed}
     folder = out or data_dir() / "sample"
     spec = replace(SPEC, **{name: value for name, value in asked.items() if value is not None})  # type: ignore[arg-type]
-    with _progress() as progress:
+    with printed() as progress:
         made = make(folder, spec, progress=progress)
     for name, manifest in made.items():
         typer.echo(f"{name}: {len(manifest)} clips in {folder / name}")
@@ -92,7 +90,7 @@ def preprocess(
         recipe = read_experiment(experiment).crop
     folder = out or str(data_dir() / "faces" / manifest.name)
     spread = partial(cluster.run, workers=workers or os.cpu_count() or 1, gpus=gpus) if engine == "ray" else None
-    with _progress() as progress:
+    with printed() as progress:
         report = run(manifest, folder, recipe, workers=workers, engine=spread, source=source, progress=progress)
     for clip, reason in report.failures:
         typer.echo(f"left out {clip}: {reason}", err=True)
@@ -110,7 +108,7 @@ def train(experiment: Path, as_json: Json = False) -> None:
     from dfd.config import read_experiment
 
     asked = read_experiment(experiment)
-    with _progress() as progress:
+    with printed() as progress:
         run_id = experiments.train(asked, progress)
     _show_runs([run_id], as_json)
 
@@ -122,7 +120,7 @@ def sweep(experiment: Path, as_json: Json = False) -> None:
     from dfd.sweep import sweep as run
 
     asked = read_experiment(experiment)
-    with _progress() as progress:
+    with printed() as progress:
         run_ids = run(asked, progress)
     _show_runs(run_ids, as_json)
 
@@ -144,7 +142,7 @@ def evaluate(
 
     asked = _split(split)
     loaded = load(_best(checkpoint))
-    with _progress() as progress:
+    with printed() as progress:
         run_id, found = evaluate_and_record(loaded, face_corpus(corpus), asked, progress)
     facts = {"run_id": run_id, "checkpoint": loaded.ref, "corpus": corpus, "split": split, **found.to_json()}
     facts["temperature"] = loaded.meta.temperature
@@ -233,7 +231,7 @@ def explain(
     verdict = Detector(loaded).judge(clip)
     if verdict.face_clip is None:
         raise NoFaceError(verdict.message)
-    with _progress() as progress:
+    with printed() as progress:
         found = attribution.explain(loaded, verdict.face_clip, method, steps=steps, progress=progress)
     written = attribution.write(found, verdict.face_clip, out)
     facts = {**verdict.to_json(), "checkpoint": ref, "method": method, "out": str(out), "files": len(written)}
@@ -264,7 +262,7 @@ def demo(
 
     if serve:
         raise typer.Exit(run.prepare_and_serve(port))
-    with _progress() as progress:
+    with printed() as progress:
         run_ids = run.prepare(progress)
     _show_runs(run_ids, as_json=False)
 
@@ -332,15 +330,6 @@ def _show_runs(run_ids: list[str] | None, as_json: bool) -> None:
             f"{row['name']:<38}{row['model']:<14}{row['sequence_length']:>6}{row['seed']:>5}  "
             f"{auc:.3f} ({low:.3f}-{high:.3f})   {accuracy:>8.3f}  {row['run_id']}"
         )
-
-
-@contextmanager
-def _progress() -> Iterator[Printer]:
-    printer = Printer()
-    try:
-        yield printer
-    finally:
-        printer.done()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dfd.progress import Printer
+from dfd.progress import printed
 
 if TYPE_CHECKING:
     from dfd.corpora.registry import Registered
@@ -59,13 +59,10 @@ def add(
         table=table,
         fake_label=fake_label,
     )
-    printer = Printer()
-    try:
+    with printed() as progress:
         found = registry.add(
-            name or root.resolve().name, root, kind, options=options, replace=replace, progress=printer
+            name or root.resolve().name, root, kind, options=options, replace=replace, progress=progress
         )
-    finally:
-        printer.done()
     _show(_facts(found), as_json, "\n".join(_lines(found)))
 
 

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -53,3 +54,13 @@ class Printer:
             return ""
         left = passed * (1 - fraction) / gained
         return f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
+
+
+@contextmanager
+def printed() -> Iterator[Printer]:
+    """Progress on standard error; its line ends with the block, however that ends."""
+    printer = Printer()
+    try:
+        yield printer
+    finally:
+        printer.done()

@@ -22,6 +22,7 @@ from dfd.data import Table, augment, epoch_rows
 from dfd.errors import ExperimentError
 from dfd.metrics import clip_metrics
 from dfd.models import FrameOrder, autocast, frame_permutation, p_fake, to_input
+from dfd.models.contract import Criterion
 from dfd.progress import Progress, silent
 
 Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
@@ -29,9 +30,6 @@ Batches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 
 Scores = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Labels (N,) and p_fake (N,)."""
-
-Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From logits (B, 2) and labels (B,) to the loss (), with the weights of classes and the smoothing of a stage."""
 
 
 @runtime_checkable

@@ -1,9 +1,23 @@
-"""The `dfd` command as a process of its own, and what it leaves behind."""
+"""The `dfd` command, in this process or as one of its own, and what it leaves behind."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from dfd import cli
+
+
+def dfd(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """Run the command in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["dfd", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
 
 
 def preprocessing(root: Path, out: Path | str, *options: str, **environment: str) -> subprocess.Popen[str]:

@@ -9,19 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfd import cli, tracking
+from dfd import tracking
 from dfd.progress import Printer
 from dfd.video import write_video
-
-
-def dfd(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    """Run the command in this process; returns its exit code."""
-    monkeypatch.setattr(sys, "argv", ["dfd", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
+from tests.commands import dfd
 
 
 def test_the_installed_command_shows_its_verbs() -> None:

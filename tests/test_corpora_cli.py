@@ -1,25 +1,14 @@
 """`dfd corpora`: what the verbs print, and their exit codes."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from dfd import cli
 from dfd.corpora import registry
 from dfd.manifest import read_manifest
 from tests import corpora_trees as trees
-
-
-def dfd(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    """Run the command in this process; returns its exit code."""
-    monkeypatch.setattr(sys, "argv", ["dfd", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    return 0
+from tests.commands import dfd
 
 
 def test_add_list_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ the two parts. `dfd.models.build` makes them by name.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 Pooling = Literal["mean", "last", "attention"]
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+"""From logits (B, 2) and labels (B,) to the loss (), with the weights of classes and the smoothing of a stage."""
 
 
 @dataclass(frozen=True, slots=True)

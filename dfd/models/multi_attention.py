@@ -7,7 +7,7 @@ maps pool from D, and a second look at the clip, blurred where one map looks. Th
 of it is trained from the first step, and all of it is evaluated. Source: Zhao et al., CVPR 2021 (arXiv 2103.02406).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, Self, get_args
@@ -19,15 +19,12 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate, normalize
 
 from dfd.models.attention_augment import blur_attended
 from dfd.models.backbones import BackboneName, make_backbone
-from dfd.models.contract import Backbone, ClipModel
+from dfd.models.contract import Backbone, ClipModel, Criterion
 from dfd.models.heads import TemporalHead
 from dfd.models.regional_loss import RegionalIndependence
 
 Layer = Literal["stem", "layer1", "layer2", "layer3", "layer4"]
 """A stage of any trunk, from shallow to deep."""
-
-Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From logits (B, 2) and labels (B,) to the loss (); training's own."""
 
 
 class Attention(BaseModel):
