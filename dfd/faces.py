@@ -5,36 +5,26 @@ MTCNN looks at frames shrunk, at every `detect_every`-th one of a run, and boxes
 Source: Zhang et al. 2016 (MTCNN), through facenet-pytorch.
 """
 
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import facenet_pytorch.models.utils.detect_face as mtcnn_cascade
 import numpy as np
-import torch
-from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 from PIL import Image
 
 from dfd.errors import NoFaceError, VideoError
+from dfd.face_finder import BATCH, FaceFinder
+from dfd.frames import Reading, Source
 from dfd.progress import Progress, part, silent
 from dfd.recipe import CropRecipe
-from dfd.threads import one_thread
 from dfd.tracks import Detections, FaceTrack, Trail, joined, link
-from dfd.video import Frames, VideoInfo, iter_frames, probe
+from dfd.video import VideoInfo, probe
 
-BATCH = 15  # frames a detection; more gains nothing on a CPU
 THOROUGH = 3  # of the frames that are looked at, each third is searched for faces of all sizes
 SHRINKING = 0.6  # of the narrowest face's width, to which a face may shrink between two thorough looks
-FACTOR = 0.709  # MTCNN's own, from one level of its pyramid to the next: half the area
-HELD_BYTES = 256 << 20  # frames up to this in all are kept from detection to cropping; beyond, they are decoded twice
-CHUNK_BYTES = 24 << 20
-SMALLEST_FACE = 20  # px at the size of detection: MTCNN's own limit
-SMALLEST_PART = 15  # and at least 1/15 of the longer side (24 px of 360): smaller faces cost a third more time
 CLOSER_LOOK = 2.0  # factor on the detection size when a clip shows no face at all
 
 
@@ -47,6 +37,10 @@ class FaceClip:
     recipe: CropRecipe
     source: str  # the clip it was cut from
 
+    def at(self, positions: NDArray[np.int64]) -> "FaceClip":
+        """Some of its frames, by their places in it."""
+        return FaceClip(self.crops[positions], self.track.at(positions), self.recipe, self.source)
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -57,92 +51,11 @@ class Search:
     looked_at: int  # frames
     info: VideoInfo
     read_seconds: float  # spent waiting for the decoder
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How long and how busily a clip is read."""
-
-    timeout: float = 60.0  # seconds to wait for the decoder in each pass
-    ahead: bool = True  # let it decode while faces are looked for: sooner done, but on a second core
+    indices: NDArray[np.int64]  # (N,) the frames that were decoded
+    times: NDArray[np.float64]  # (N,) their seconds from the clip's start
 
 
 READING = Reading()
-
-
-class FaceFinder:
-    """MTCNN for one recipe. Threads may share one; they take turns."""
-
-    def __init__(self, recipe: CropRecipe, device: str = "cpu") -> None:
-        self.recipe = recipe
-        self._lock = threading.Lock()
-        if recipe.detector == "given":
-            return
-        self._mtcnn = MTCNN(keep_all=True, device=torch.device(device)).eval()
-        for net in (self._mtcnn.pnet, self._mtcnn.rnet, self._mtcnn.onet):
-            net.to(memory_format=torch.channels_last)  # a third off the time on a CPU, same boxes
-
-    def detect(self, pixels: NDArray[np.uint8], least: float = 0.0) -> list[Detections]:
-        """Faces of at least `recipe.min_probability` in each of some frames.
-
-        Args:
-            pixels: (N, H, W, 3) uint8 RGB, as they are: shrink them first.
-            least: px; narrower faces may be passed over. In any case faces are looked for down to 1/15 of the longer
-                side only, or 20 px if that is more, and not in frames narrower than that.
-        """
-        if self.recipe.detector == "given":
-            return [_whole(pixels.shape[1], pixels.shape[2]) for _ in pixels]
-        found: list[Detections] = []
-        short_side, long_side = sorted(pixels.shape[1:3])
-        smallest = float(max(SMALLEST_FACE, long_side // SMALLEST_PART))
-        if short_side < smallest:
-            return [Detections.none() for _ in pixels]
-        least = min(least, short_side)
-        while smallest / FACTOR <= least:  # whole levels of the pyramid: those that remain give the same boxes
-            smallest /= FACTOR
-        # MTCNN is hundreds of small calls, and each waits for all threads: where others want the cores too, two threads
-        # took five times as long as one, and no less where nobody does.
-        with self._lock, one_thread():
-            self._mtcnn.min_face_size = smallest
-            for start in range(0, len(pixels), BATCH):
-                planes = torch.from_numpy(pixels[start : start + BATCH]).permute(0, 3, 1, 2).float().contiguous()
-                faces = self._mtcnn.detect(planes.permute(0, 2, 3, 1), landmarks=True)
-                found += [self._sure(*face) for face in zip(*faces, strict=True)]
-        return found
-
-    def _sure(self, boxes: object, scores: object, landmarks: object) -> Detections:
-        if boxes is None:
-            return Detections.none()
-        keep = np.asarray(scores, np.float32) >= self.recipe.min_probability
-        return Detections(np.asarray(boxes, np.float32)[keep], np.asarray(landmarks, np.float32)[keep])
-
-
-def _whole(height: int, width: int) -> Detections:
-    """A frame that is a crop already; where its eyes are nobody said."""
-    return Detections(np.array([[0, 0, width, height]], np.float32), np.full((1, 5, 2), np.nan, np.float32))
-
-
-@lru_cache(maxsize=512)
-def _averages(inputs: int, outputs: int) -> torch.Tensor:
-    """(outputs, inputs) weights of adaptive average pooling along one axis."""
-    place, cell = torch.arange(inputs), torch.arange(outputs)[:, None]
-    inside = (place >= cell * inputs // outputs) & (place < -(-(cell + 1) * inputs // outputs))
-    return inside / inside.sum(dim=1, keepdim=True)
-
-
-def _area(images: torch.Tensor, size: tuple[int, int], _pooled: Any = mtcnn_cascade.imresample) -> torch.Tensor:
-    """facenet-pytorch's resize by area, (N, C, H, W) -> (N, C, *size), as two matrix products.
-
-    The same numbers to a ten-thousandth of a level. It calls adaptive pooling for every level of the pyramid and every
-    candidate, some fifty times a frame, which on a CPU takes more than half of the detection.
-    """
-    if images.is_cuda:
-        return _pooled(images, size)
-    height, width = images.shape[2:]
-    return _averages(height, size[0]) @ images @ _averages(width, size[1]).T
-
-
-mtcnn_cascade.imresample = _area
 
 
 def face_clips(
@@ -194,6 +107,23 @@ def search(
     Raises:
         VideoError: the file cannot be read.
     """
+    return searches(path, finder, (frames,), most=most, reading=reading, progress=progress)[0]
+
+
+def searches(
+    path: Path,
+    finder: FaceFinder,
+    lengths: Sequence[int | None],
+    *,
+    most: int | None = None,
+    reading: Reading = READING,
+    progress: Progress = silent,
+) -> list[Search]:
+    """As `search` for each of several numbers of frames, while the clip is decoded and searched once for all.
+
+    What is found for one of them is what `search` finds for it alone. An exception that `progress` raises ends the
+    search at once, and the decoder with it.
+    """
     progress(0.0, "Reading the clip")
     info = probe(path, timeout=reading.timeout)
     recipe = finder.recipe
@@ -203,29 +133,37 @@ def search(
             "cut the face out, or use a detector that was trained on clips of whole scenes"
         )
     total = min(info.frames, recipe.max_frames)
-
-    def look(indices: NDArray[np.int64], keep: int | None) -> Search:
-        return _search(_Source(info, indices, reading), finder, keep, most, progress)
-
-    if frames is None or recipe.sampling == "even":
-        return look(recipe.positions(info.frames, frames or total), None)
-    # Up to the next frame that is looked at, so that the last boxes are interpolated as they are in a longer run.
-    first = min(total, -(-(frames - 1) // recipe.detect_every) * recipe.detect_every + 1)
-    found = look(np.arange(first), frames)
-    if first < total and (not found.clips or len(found.clips[0].track) < frames):
-        longer = look(np.arange(total), frames)  # the face comes later
-        return replace(longer, read_seconds=longer.read_seconds + found.read_seconds)
+    windows = [_window(recipe, info.frames, total, frames) for frames in lengths]
+    found = _search(info, windows, finder, most, reading, progress)
+    late = [at for at, window in enumerate(windows) if _comes_later(window, found[at], recipe, total)]
+    if late:
+        again = [_Window(np.arange(total), windows[at].keep) for at in late]
+        for at, longer in zip(late, _search(info, again, finder, most, reading, progress), strict=True):
+            found[at] = replace(longer, read_seconds=longer.read_seconds + found[at].read_seconds)
     return found
 
 
-def shrink(frame: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
-    """A frame (H, W, 3) with the longer side at most `long_side` px, antialiased."""
-    height, width = frame.shape[:2]
-    scale = long_side / max(height, width)
-    if scale >= 1:
-        return frame
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Frames that are looked at, and how many crops of a track are kept of them; None: all."""
+
+    indices: NDArray[np.int64]
+    keep: int | None
+
+
+def _window(recipe: CropRecipe, available: int, total: int, frames: int | None) -> _Window:
+    if frames is None or recipe.sampling == "even":
+        return _Window(recipe.positions(available, frames or total), None)
+    # Up to the next frame that is looked at, so that the last boxes are interpolated as they are in a longer run.
+    first = min(total, -(-(frames - 1) // recipe.detect_every) * recipe.detect_every + 1)
+    return _Window(np.arange(first), frames)
+
+
+def _comes_later(window: _Window, found: Search, recipe: CropRecipe, total: int) -> bool:
+    """Whether a run of the first frames has too few with the face, while there are more frames."""
+    if window.keep is None or len(window.indices) >= total:
+        return False
+    return not found.clips or len(found.clips[0].track) < window.keep
 
 
 def crop(frame: NDArray[np.uint8], box: NDArray[np.float32], recipe: CropRecipe) -> NDArray[np.uint8]:
@@ -242,9 +180,7 @@ def crop(frame: NDArray[np.uint8], box: NDArray[np.float32], recipe: CropRecipe)
     Returns:
         (S, S, 3) uint8 RGB, S = `recipe.size`.
     """
-    x0, y0, x1, y1 = (float(edge) for edge in box)
-    half = max(x1 - x0, y1 - y0, 2.0) * recipe.margin / 2
-    centre = (x0 + x1) / 2, (y0 + y1) / 2
+    centre, half = _square(box, recipe)
     left, top = (int(np.floor(middle - half)) for middle in centre)
     right, bottom = (int(np.ceil(middle + half)) for middle in centre)
     height, width = frame.shape[:2]
@@ -258,46 +194,51 @@ def crop(frame: NDArray[np.uint8], box: NDArray[np.float32], recipe: CropRecipe)
     return np.asarray(image.resize((recipe.size, recipe.size), Image.Resampling.BICUBIC, box=square))
 
 
-class _Source:
-    """The frames of a clip that are looked at: held in memory if they fit, else decoded again for every pass."""
-
-    def __init__(self, info: VideoInfo, indices: NDArray[np.int64], reading: Reading) -> None:
-        size = info.width * info.height * 3
-        self.info, self.indices, self._reading = info, indices, reading
-        self.seconds = 0.0
-        self._chunk = int(np.clip(CHUNK_BYTES // size, 1, 32))
-        self._hold = size * len(indices) <= HELD_BYTES
-        self._held: list[Frames] = []
-
-    def parts(self, wanted: NDArray[np.int64]) -> Iterator[Frames]:
-        """The frames at `wanted` and, where all are held anyway, those between."""
-        if self._held:
-            yield from self._held
-            return
-        asked = (self.indices if self._hold else wanted).tolist()
-        frames = iter_frames(
-            self.info.path, asked, chunk=self._chunk, timeout=self._reading.timeout, ahead=self._reading.ahead
-        )
-        while True:
-            started = time.perf_counter()
-            part = next(frames, None)
-            self.seconds += time.perf_counter() - started
-            if part is None:
-                return
-            if self._hold:
-                self._held.append(part)
-            yield part
+def _square(box: NDArray[np.float32], recipe: CropRecipe) -> tuple[tuple[float, float], float]:
+    """Centre (x, y) and half the side of a crop, in pixels of the frame."""
+    x0, y0, x1, y1 = (float(edge) for edge in box)
+    return ((x0 + x1) / 2, (y0 + y1) / 2), max(x1 - x0, y1 - y0, 2.0) * recipe.margin / 2
 
 
-def _search(source: _Source, finder: FaceFinder, keep: int | None, most: int | None, progress: Progress) -> Search:
-    """Tracks and crops: of the first `most` tracks, the first `keep` crops."""
-    for closer in (1.0, CLOSER_LOOK):
-        sightings = _look(source, finder, closer, part(progress, 0.0, 0.8))
-        if trails := link(sightings, finder.recipe.link_iou):
-            break
-    clips = _cut(source, trails[:most], finder.recipe, keep) if trails else []
+def crop_landmarks(clip: FaceClip) -> NDArray[np.float32]:
+    """Where the track's landmarks are in its crops: (T, 5, 2) x y in pixels of the crop."""
+    squares = [_square(box, clip.recipe) for box in clip.track.boxes]
+    centres = np.array([centre for centre, _ in squares])[:, None]
+    halves = np.array([half for _, half in squares])[:, None, None]
+    return ((clip.track.landmarks - centres + halves) * clip.recipe.size / (2 * halves)).astype(np.float32)
+
+
+def _search(
+    info: VideoInfo,
+    windows: Sequence[_Window],
+    finder: FaceFinder,
+    most: int | None,
+    reading: Reading,
+    progress: Progress,
+) -> list[Search]:
+    """Tracks and crops in each window: of the first `most` tracks, the first `keep` crops."""
+    keys = [_keys(window.indices, finder.recipe.detect_every) for window in windows]
+    indices = np.unique(np.concatenate([window.indices for window in windows]))
+    source = Source(info, indices, np.unique(np.concatenate(keys)), reading, again=len(windows) > 1)
+    seen = _Seen(finder)
+    longest_first = sorted(range(len(windows)), key=lambda at: -len(keys[at]))
+    trails: list[list[Trail]] = [[] for _ in windows]
+    for number, at in enumerate(longest_first):
+        told = part(progress, 0.8 * number / len(windows), 0.8 * (number + 1) / len(windows))
+        for closer in (1.0, CLOSER_LOOK):
+            sightings = _look(source, keys[at], seen, closer, told)
+            if linked := link(sightings, finder.recipe.link_iou):
+                trails[at] = linked
+                break
+    wanted = [found[:most] for found in trails]
+    clips = _cut(source, windows, wanted, finder.recipe, part(progress, 0.8, 1.0))
     progress(1.0, "Finding faces")
-    return Search(clips, len(trails), len(source.indices), source.info, source.seconds)
+    searches = []
+    for window, tracks, cut in zip(windows, trails, clips, strict=True):
+        decoded = np.array([index for index in window.indices.tolist() if index in source.times], np.int64)
+        times = np.array([source.times[index] for index in decoded.tolist()])
+        searches.append(Search(cut, len(tracks), len(window.indices), info, source.seconds, decoded, times))
+    return searches
 
 
 def _keys(indices: NDArray[np.int64], every: int) -> NDArray[np.int64]:
@@ -309,61 +250,107 @@ def _keys(indices: NDArray[np.int64], every: int) -> NDArray[np.int64]:
     return np.unique([*keys, indices[-1]])
 
 
-def _look(source: _Source, finder: FaceFinder, closer: float, progress: Progress) -> list[tuple[int, Detections]]:
+class _Seen:
+    """Who is seen in the frames of a clip: MTCNN is asked once for each frame, its size and the smallest face."""
+
+    def __init__(self, finder: FaceFinder) -> None:
+        self.finder = finder
+        self._found: dict[tuple[int, int, float], Detections] = {}
+
+    def faces(self, indices: Sequence[int], pixels: NDArray[np.uint8], least: float = 0.0) -> list[Detections]:
+        """As `FaceFinder.detect`, of frames (N, H, W, 3) with their indices."""
+        height, width = pixels.shape[1:3]
+        keys = [(index, width, self.finder.smallest(height, width, least)) for index in indices]
+        new = [at for at, key in enumerate(keys) if key not in self._found]
+        if new:
+            found = self.finder.detect(pixels[new], least)
+            self._found.update(zip([keys[at] for at in new], found, strict=True))
+        return [self._found[key] for key in keys]
+
+
+def _look(
+    source: Source, keys: NDArray[np.int64], seen: _Seen, closer: float, progress: Progress
+) -> list[tuple[int, Detections]]:
     """What each key frame shows, in pixels of the full-size frame."""
-    long_side = round(finder.recipe.detect_long_side * closer)
+    long_side = round(seen.finder.recipe.detect_long_side * closer)
     found: list[tuple[int, Detections]] = []
-    narrowest = np.inf
-    for indices, pixels in _batches(source, _keys(source.indices, finder.recipe.detect_every), long_side):
-        faces, narrowest = _detect(pixels, finder, narrowest)
-        scale = source.info.width / pixels.shape[2]
-        found += [(index, face.scaled(scale)) for index, face in zip(indices, faces, strict=True)]
-        progress(float(np.searchsorted(source.indices, indices[-1]) + 1) / len(source.indices), "Finding faces")
+    narrowest, reached = np.inf, 0.0
+
+    def read(last: int) -> None:
+        nonlocal reached
+        reached = float(np.searchsorted(keys, last, side="right")) / len(keys)
+        progress(reached, "Finding faces")
+
+    with closing(_batches(source, keys, long_side, read)) as batches:
+        for indices, pixels in batches:
+            faces, narrowest = _detect(indices, pixels, seen, narrowest)
+            scale = source.info.width / pixels.shape[2]
+            found += [(index, face.scaled(scale)) for index, face in zip(indices, faces, strict=True)]
+            progress(reached, "Finding faces")
     return found
 
 
-def _batches(source: _Source, keys: NDArray[np.int64], long_side: int) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+def _batches(
+    source: Source, keys: NDArray[np.int64], long_side: int, read: Callable[[int], None]
+) -> Generator[tuple[list[int], NDArray[np.uint8]], None, None]:
     """The key frames that decode, shrunk, `BATCH` at a time, with their indices."""
-    indices: list[int] = []
-    small: list[NDArray[np.uint8]] = []
-    for frames in source.parts(keys):
-        wanted = np.flatnonzero(np.isin(frames.indices, keys))
-        indices += frames.indices[wanted].tolist()
-        small += [shrink(frames.pixels[at], long_side) for at in wanted]
-        while len(small) >= BATCH:
-            yield indices[:BATCH], np.stack(small[:BATCH])
-            del indices[:BATCH], small[:BATCH]
-    if small:
-        yield indices, np.stack(small)
+    with closing(source.shrunk(keys, long_side, read)) as frames:
+        while batch := list(islice(frames, BATCH)):
+            yield [index for index, _ in batch], np.stack([small for _, small in batch])
 
 
-def _detect(pixels: NDArray[np.uint8], finder: FaceFinder, narrowest: float) -> tuple[list[Detections], float]:
+def _detect(
+    indices: Sequence[int], pixels: NDArray[np.uint8], seen: _Seen, narrowest: float
+) -> tuple[list[Detections], float]:
     """Faces in a batch of shrunk frames, and the narrowest face of the clip so far.
 
     Every third frame is searched for faces of all sizes, those between only for faces nearly as wide as the narrowest
     that is known: a newcomer is seen at most two looks later, and nearly half of the time is saved.
     """
     thorough = np.arange(len(pixels)) % THOROUGH == 0
-    whole = finder.detect(pixels[thorough])
+    places = np.asarray(indices)
+    whole = seen.faces(places[thorough].tolist(), pixels[thorough])
     narrowest = min([narrowest, *(float(face.widths.min()) for face in whole if len(face.boxes))])
     least = SHRINKING * narrowest if np.isfinite(narrowest) else 0.0
-    rest = finder.detect(pixels[~thorough], least) if len(pixels) > 1 else []
+    rest = seen.faces(places[~thorough].tolist(), pixels[~thorough], least)
     faces = iter(whole), iter(rest)
     return [next(faces[0 if first else 1]) for first in thorough], narrowest
 
 
-def _cut(source: _Source, trails: list[Trail], recipe: CropRecipe, keep: int | None) -> list[FaceClip]:
-    """The crops of every trail over all frames between its first and last sighting, or the first `keep` of them."""
-    crops: list[list[NDArray[np.uint8]]] = [[] for _ in trails]
-    parts: list[list[FaceTrack]] = [[] for _ in trails]
-    for frames in source.parts(source.indices):
-        for at, trail in enumerate(trails):
-            inside = (frames.indices >= trail.indices[0]) & (frames.indices <= trail.indices[-1])
-            chosen = np.flatnonzero(inside)[: None if keep is None else keep - len(crops[at])]
-            track = trail.over(frames.indices[chosen], frames.times[chosen])
-            crops[at] += [crop(frames.pixels[n], box, recipe) for n, box in zip(chosen, track.boxes, strict=True)]
-            parts[at].append(track)
+def _cut(
+    source: Source,
+    windows: Sequence[_Window],
+    trails: Sequence[Sequence[Trail]],
+    recipe: CropRecipe,
+    progress: Progress,
+) -> list[list[FaceClip]]:
+    """The crops of every window's trails over all its frames between first and last sighting, or the first `keep`."""
+    if not any(trails):
+        return [[] for _ in trails]
+    pieces: list[list[_Piece]] = [[_Piece([], []) for _ in followed] for followed in trails]
+    with closing(source.parts(source.indices)) as parts:
+        for frames in parts:
+            for window, followed, done in zip(windows, trails, pieces, strict=True):
+                looked_at = np.isin(frames.indices, window.indices)
+                for trail, piece in zip(followed, done, strict=True):
+                    inside = (frames.indices >= trail.indices[0]) & (frames.indices <= trail.indices[-1])
+                    left = None if window.keep is None else window.keep - len(piece.crops)
+                    chosen = np.flatnonzero(inside & looked_at)[:left]
+                    track = trail.over(frames.indices[chosen], frames.times[chosen])
+                    piece.crops.extend(
+                        crop(frames.pixels[n], box, recipe) for n, box in zip(chosen, track.boxes, strict=True)
+                    )
+                    piece.tracks.append(track)
+            progress(float(np.searchsorted(source.indices, frames.indices[-1]) + 1) / len(source.indices), "Cutting")
     return [
-        FaceClip(np.stack(done), joined(tracks), recipe, str(source.info.path))
-        for done, tracks in zip(crops, parts, strict=True)
+        [FaceClip(np.stack(each.crops), joined(each.tracks), recipe, str(source.info.path)) for each in done]
+        for done in pieces
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A face clip in the making."""
+
+    crops: list[NDArray[np.uint8]]
+    tracks: list[FaceTrack]

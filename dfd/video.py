@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -113,7 +113,7 @@ def iter_frames(
     long_side: int | None = None,
     timeout: float = 60.0,
     ahead: bool = True,
-) -> Iterator[Frames]:
+) -> Generator[Frames, None, None]:
     """As `read_frames`, `chunk` frames at a time, so that memory does not grow with the clip.
 
     `timeout` covers all chunks together; the caller's own work between them is not counted. When decord crashes or
@@ -154,7 +154,7 @@ def write_video(
     tune: str | None = None,
     gop: int | None = None,
 ) -> None:
-    """Encode as H.264, in place only when it is whole. The same frames give the same bytes on one machine.
+    """Encode as H.264, in place only when it is whole. The same frames give the same bytes.
 
     Args:
         path: `.mp4`, or another suffix FFmpeg can put H.264 in.
@@ -170,7 +170,8 @@ def write_video(
         raise ValueError(f"frames must be uint8 (T, H, W, 3) with T >= 1, not {frames.dtype} {frames.shape}")
     if pixel_format == "yuv420p":
         frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
-    asked = {"crf": crf, "preset": preset, "tune": tune, "g": gop}
+    # Left to itself x264 takes what each CPU does fastest, and its look-ahead comes to other bytes from call to call.
+    asked = {"crf": crf, "preset": preset, "tune": tune, "g": gop, "x264-params": "cpu-independent=1"}
     options = {name: str(value) for name, value in asked.items() if value is not None}
     with atomic_file(path) as part, av.open(part, "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)

@@ -8,9 +8,10 @@ import pytest
 from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
-from dfd import faces
+from dfd import face_finder
 from dfd.errors import NoFaceError, VideoError
-from dfd.faces import FaceClip, FaceFinder, crop, face_clips, search, shrink
+from dfd.faces import FaceClip, FaceFinder, crop, face_clips, search
+from dfd.frames import shrink
 from dfd.recipe import CropRecipe
 from dfd.tracks import Detections, iou, link
 from dfd.video import write_video
@@ -103,7 +104,7 @@ def test_two_people_keep_their_names_while_their_sizes_cross(
     tmp_path: Path, finder: FaceFinder, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
     if not held:
-        monkeypatch.setattr(faces, "HELD_BYTES", 0)  # as for a long or large clip, which is decoded twice
+        monkeypatch.setattr("dfd.frames.HELD_BYTES", 0)  # as for a long or large clip, which is decoded twice
     pixels = videos.wall(40, 160, 320)
     for at in range(40):
         videos.put(pixels, at, 80 + at, (85, 80))
@@ -138,7 +139,7 @@ def test_the_quick_resize_gives_the_librarys_boxes(finder: FaceFinder) -> None:
     quick = finder.detect(pixels)
     library = MTCNN(keep_all=True, min_face_size=20)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(faces.mtcnn_cascade, "imresample", faces._area.__defaults__[0])  # type: ignore[index]
+        patch.setattr(face_finder.mtcnn_cascade, "imresample", face_finder._area.__defaults__[0])  # type: ignore[index]
         boxes, _, landmarks = library.detect(pixels, landmarks=True)
     for found, box, points in zip(quick, boxes, landmarks, strict=True):
         np.testing.assert_allclose(found.boxes, np.asarray(box, np.float32), atol=0.05)

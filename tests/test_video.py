@@ -359,9 +359,12 @@ def test_odd_sides_are_made_even_where_the_format_needs_it(tmp_path: Path) -> No
 
 
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("a.mp4", "b.mp4"):
-        write_video(tmp_path / name, videos.numbered(9), 29.97)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    """Fifty times over: x264 by itself came to five different files in fifteen hundred calls."""
+    found = set()
+    for _ in range(50):
+        write_video(tmp_path / "clip.mp4", videos.numbered(9), 29.97)
+        found.add((tmp_path / "clip.mp4").read_bytes())
+    assert len(found) == 1
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
