@@ -4,7 +4,7 @@ import csv
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from dfd.paths import atomic_file
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+ATTRIBUTE = "attribute."  # before the name of a column that is not in the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Clip:
     split: Split
     official_split: bool
     frames: int | None = None  # of the video; of a face-only video its crops, 0 where no face came of the clip
+    attributes: tuple[tuple[str, str], ...] = ()  # what else is known, as ("gender", "female"): by name, no value ""
 
     @property
     def identities(self) -> frozenset[str]:
@@ -78,6 +80,36 @@ class Manifest:
         """The clips of one split."""
         return replace(self, clips=tuple(clip for clip in self.clips if clip.split == split))
 
+    def asked(self, split: Split) -> "Manifest":
+        """The clips of one split, of which there must be some.
+
+        Raises:
+            ManifestError: it has none.
+        """
+        clips = self.split(split)
+        if not len(clips):
+            raise ManifestError(f"corpus '{self.name}' has no {split} clips")
+        return clips
+
+    def of_both_classes(self) -> "Manifest":
+        """Return self if there are real and fake clips in it, as training and every figure need.
+
+        Raises:
+            ManifestError: there are clips of one class alone.
+        """
+        there = {clip.label for clip in self.clips}
+        if there == {Label.REAL}:
+            raise ManifestError(
+                f"corpus '{self.name}' has real clips alone, and a detector is trained and measured on fakes too; make "
+                "fakes of them (`dfd train --pseudo-fakes`, or `dfd pseudo-fakes`), or name a corpus that has some"
+            )
+        if there == {Label.FAKE}:
+            raise ManifestError(
+                f"corpus '{self.name}' has fakes alone, and a detector is trained and measured on real clips too; name "
+                "a corpus that has some"
+            )
+        return self
+
     def map(self, change: Callable[[Clip], Clip]) -> "Manifest":
         """The same manifest with every clip changed."""
         return replace(self, clips=tuple(change(clip) for clip in self.clips))
@@ -86,7 +118,9 @@ class Manifest:
         """sha256 over every column but the path: what the data is, wherever it lies. First 16 hex digits."""
         digest = hashlib.sha256(self.name.encode())
         for clip in sorted(self.clips, key=lambda clip: (clip.corpus, clip.clip_id)):
-            digest.update("\x1f".join(text for name, text in _row(clip, "").items() if name != "path").encode())
+            row = _row(clip, "")
+            told = [row[name] for name in COLUMNS if name != "path"]  # without attributes as before there were any
+            digest.update("\x1f".join([*told, *(f"{name}={value}" for name, value in clip.attributes)]).encode())
         return digest.hexdigest()[:16]
 
     def check(self) -> "Manifest":
@@ -116,10 +150,11 @@ class Manifest:
         return self
 
     def write(self, path: Path) -> None:
-        """Write as CSV, clip paths relative to the file's folder where they lie under it."""
+        """Write as CSV, clip paths relative to the file's folder where they lie under it, attributes as columns."""
         base, resolve = os.path.join(os.path.realpath(path.parent), ""), _resolver()
+        more = sorted({f"{ATTRIBUTE}{name}" for clip in self.clips for name, _ in clip.attributes})
         with atomic_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, [*COLUMNS, *more], restval="")
             writer.writeheader()
             writer.writerows(_row(clip, resolve(clip.path).removeprefix(base)) for clip in self.clips)
 
@@ -139,12 +174,19 @@ def read_manifest(path: Path) -> Manifest:
             if missing:
                 raise ManifestError(f"{path} lacks the column '{missing[0]}'; a manifest has {', '.join(COLUMNS)}")
             resolve = _resolver()
-            clips = [_clip(row, path, line, resolve) for line, row in enumerate(reader, start=2)]
+            more = [name for name in reader.fieldnames or [] if name.startswith(ATTRIBUTE)]
+            clips = [_clip(row, more, path, line, resolve) for line, row in enumerate(reader, start=2)]
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path} is not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from None
     except csv.Error as error:
         raise ManifestError(f"{path} is not a CSV file ({error}); save it as CSV in UTF-8") from None
     return Manifest("+".join(dict.fromkeys(clip.corpus for clip in clips)) or path.parent.name, tuple(clips))
+
+
+def attributes(row: Mapping[str, str], columns: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """What those of the columns that are attributes say of a clip; one that says nothing is left out."""
+    told = {name.removeprefix(ATTRIBUTE): row.get(name) for name in columns if name.startswith(ATTRIBUTE)}
+    return tuple(sorted((name, value) for name, value in told.items() if value))
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
@@ -165,7 +207,7 @@ def _resolver() -> Callable[[str | Path], str]:
 
 
 def _row(clip: Clip, path: str) -> dict[str, str]:
-    return {
+    row = {
         "corpus": clip.corpus,
         "clip_id": clip.clip_id,
         "path": path.replace(os.sep, "/"),
@@ -178,6 +220,7 @@ def _row(clip: Clip, path: str) -> dict[str, str]:
         "official_split": "yes" if clip.official_split else "no",
         "frames": "" if clip.frames is None else str(clip.frames),
     }
+    return row | {f"{ATTRIBUTE}{name}": value for name, value in clip.attributes}
 
 
 def _yes(word: str) -> bool:
@@ -192,7 +235,9 @@ def _frames(count: str) -> int | None:
     return int(count) if count else None
 
 
-def _clip(row: dict[str, str], path: Path, line: int, resolve: Callable[[str | Path], str]) -> Clip:
+def _clip(
+    row: dict[str, str], more: Iterable[str], path: Path, line: int, resolve: Callable[[str | Path], str]
+) -> Clip:
     try:
         split = row["split"]
         if split not in SPLITS:
@@ -209,6 +254,7 @@ def _clip(row: dict[str, str], path: Path, line: int, resolve: Callable[[str | P
             split=split,
             official_split=_yes(row["official_split"]),
             frames=_frames(row["frames"]),
+            attributes=attributes(row, more),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ManifestError(f"{path} line {line}: {error}") from None

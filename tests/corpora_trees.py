@@ -35,6 +35,13 @@ def moving(path: Path) -> None:
     write_video(path, pixels, 25)
 
 
+def cropped(path: Path) -> None:
+    """As `moving`, as somebody cut it: a square of nothing but the head."""
+    pixels = videos.face_frames(12, 112, 112, size=96)
+    pixels[:, :16, :16] = list(zlib.crc32(str(path).encode()).to_bytes(4)[:3])
+    write_video(path, pixels, 25)
+
+
 def put(root: Path, names: Sequence[str], make: Make = empty) -> None:
     """Clips at paths below a root."""
     for name in names:
@@ -77,6 +84,12 @@ def faceforensics(
     put(root, names, make)
     if lists:
         pair_lists(root / "splits")
+    return root
+
+
+def real_alone(root: Path, make: Make = empty) -> Path:
+    """Real clips by themselves."""
+    put(root, ["ann.mp4", "bob.mov"], make)
     return root
 
 
@@ -124,14 +137,19 @@ def dfdc_preview(root: Path, make: Make = empty) -> Path:
 
 
 def face_only(
-    root: Path, make: Make = empty, *, words: tuple[str, str] = ("REAL", "FAKE"), header: bool = False
+    root: Path,
+    make: Make = empty,
+    *,
+    words: tuple[str, str] = ("REAL", "FAKE"),
+    header: bool = False,
+    celebrities: int = 4,
 ) -> Path:
     """Face videos in three folders, and Gobal_metadata.csv, which names them without their folders."""
     real, fake = words
     rows = [(f"FF_Face/{a}.mp4", real) for pair in PAIRS["train"] for a in pair]
     rows += [(f"FF_Face/{a}_{b}.mp4", fake) for a, b in PAIRS["train"]]
-    rows += [(f"Celeb_real_face_only/id{one}_0000.mp4", real) for one in range(4)]
-    rows += [(f"Celeb_fake_face_only/id{one}_id{one ^ 1}_0000.mp4", fake) for one in range(4)]
+    rows += [(f"Celeb_real_face_only/id{one}_0000.mp4", real) for one in range(celebrities)]
+    rows += [(f"Celeb_fake_face_only/id{one}_id{one ^ 1}_0000.mp4", fake) for one in range(celebrities)]
     rows += [("DFDC_FAKE_Face/aagfhgtpmv.mp4", fake), ("DFDC_REAL_Face/abarnvbtwb.mp4", real)]
     put(root, [name for name, _ in rows], make)
     lines = ["file,label"] * header + [f"{name.rpartition('/')[2]},{label}" for name, label in rows]

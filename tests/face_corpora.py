@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dfd.corpora import registry
+from dfd.data import Table
 from dfd.face_only import ENCODING, describe
 from dfd.faces import FaceClip
 from dfd.manifest import Clip, Manifest, read_manifest
@@ -33,6 +35,18 @@ def preprocessed(home: Path, manifest: Manifest, *, faceless: Sequence[str] = ()
     return folder
 
 
+def stored(home: Path, table: Table) -> None:
+    """A table's crops, cut by `RECIPE`, as face-only videos of its corpora: what training reads."""
+    for corpus in {clip.corpus: None for clip in table.manifest}:
+        part, folder = table.where(corpus=corpus), home / "data" / "faces" / corpus
+        clips = []
+        for number, clip in enumerate(part.manifest):
+            path = folder / "clips" / f"{number}.mp4"
+            _write(path, part.frames(number, np.arange(part.lengths[number])), 80.0, str(clip.path))
+            clips.append(replace(clip, path=path))
+        Manifest(corpus, tuple(clips)).write(folder / "manifest.csv")
+
+
 def report(folder: Path, *, failures: Iterable[tuple[str, str]] = (), copies: Iterable[Sequence[str]] = ()) -> None:
     """What preprocessing says of a corpus."""
     facts = {"failures": list(failures), "copies": [list(same) for same in copies]}
@@ -51,11 +65,14 @@ def _cut(folder: Path, manifest: Manifest, faceless: Sequence[str], width: float
             yield replace(clip, frames=0)
             continue
         path, frames = folder / "clips" / f"{number}.mp4", 2 + number % 7
-        crops = np.full((frames, 32, 32, 3), 40 + 5 * number, np.uint8)
-        write_video(path, crops, 25, **ENCODING)
-        face = FaceClip(crops, _track(frames, width + number), RECIPE, str(clip.path))
-        path.with_suffix(".json").write_text(json.dumps(describe(face, source=str(clip.path), faces=1)))
+        _write(path, np.full((frames, 32, 32, 3), 40 + 5 * number % 200, np.uint8), width + number, str(clip.path))
         yield replace(clip, path=path, frames=frames)
+
+
+def _write(path: Path, crops: NDArray[np.uint8], width: float, source: str) -> None:
+    write_video(path, crops, 25, **ENCODING)
+    face = FaceClip(crops, _track(len(crops), width), RECIPE, source)
+    path.with_suffix(".json").write_text(json.dumps(describe(face, source=source, faces=1)))
 
 
 def _track(frames: int, width: float) -> FaceTrack:

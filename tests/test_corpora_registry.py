@@ -32,6 +32,7 @@ TREES: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "face_only": ("face_only", lambda root: trees.face_only(root, crop)),
     "csv": ("csv", trees.csv_list),
     "folder": ("folder", trees.folder),
+    "real clips alone": ("folder", trees.real_alone),
 }
 
 
@@ -57,7 +58,7 @@ def test_a_table_of_labels_alone_beside_films_is_no_face_only_corpus(tmp_path: P
 
 
 def test_an_unknown_layout_is_told_with_what_each_kind_needs(tmp_path: Path) -> None:
-    trees.put(tmp_path, ["a.mp4"])
+    trees.put(tmp_path, ["some/a.mp4", "others/b.mp4"])
     with pytest.raises(ManifestError) as told:
         detect(tmp_path)
     assert all(kind.needs in str(told.value) for kind in KINDS.values())
@@ -65,7 +66,7 @@ def test_an_unknown_layout_is_told_with_what_each_kind_needs(tmp_path: Path) -> 
 
 def test_two_layouts_in_one_folder_are_told(tmp_path: Path) -> None:
     trees.folder(trees.celeb_df(tmp_path))
-    with pytest.raises(ManifestError, match=r"2 kinds \(celeb_df: .*; folder: real/ and fake/\).*--kind"):
+    with pytest.raises(ManifestError, match=r"2 kinds \(celeb_df: .*; folder: real/ and fake/.*\).*--kind"):
         registry.add("mine", tmp_path)
     assert registry.add("mine", tmp_path, "folder").kind == "folder"
 

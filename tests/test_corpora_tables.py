@@ -33,6 +33,13 @@ def test_columns_become_the_manifests(tmp_path: Path) -> None:
     assert clips["clips/3a.mp4"].path == tmp_path.resolve() / "clips" / "3a.mp4"
 
 
+def test_what_else_is_known_of_clips_is_kept_under_its_name(tmp_path: Path) -> None:
+    rows = ["a.mp4,real,female,dark,x", "b.mp4,fake,,light,y"]
+    root = table(tmp_path, "file,label,Attribute.Gender,attribute.light,notes", *rows)
+    known = {clip.clip_id: clip.attributes for clip in csv_list(root, name="mine").manifest}
+    assert known == {"a.mp4": (("gender", "female"), ("light", "dark")), "b.mp4": (("light", "light"),)}
+
+
 def test_a_split_column_is_official(tmp_path: Path) -> None:
     rows = ["a.mp4,real,test", "b.mp4,fake,test", "c.mp4,real,", "d.mp4,fake,"]
     root = table(tmp_path, "File, Label, Split", *rows)

@@ -55,6 +55,7 @@ def clips(draw: st.DrawFn) -> Clip:
         split=draw(st.sampled_from(SPLITS)),
         official_split=draw(st.booleans()),
         frames=draw(st.none() | st.integers(0, 10**6)),
+        attributes=tuple(sorted(draw(st.dictionaries(text, text.filter(bool), max_size=3)).items())),
     )
 
 
@@ -95,12 +96,31 @@ def test_the_digest_is_of_the_data_not_of_its_order_or_place(manifest: Manifest,
         {"method": "swap"},
         {"official_split": False},
         {"frames": None},
+        {"attributes": (("gender", "female"),)},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_the_digest_sees_every_change_of_the_data(change: dict[str, object]) -> None:
     changed = replace(REAL, **change)  # type: ignore[arg-type]
     assert Manifest("films", (changed,)).digest() != Manifest("films", (REAL,)).digest()
+
+
+def test_attributes_are_columns_that_only_some_clips_need(tmp_path: Path) -> None:
+    """Such as gender or skin tone, where a corpus has them; one that has none is written as before there were any."""
+    path = tmp_path / "manifest.csv"
+    told = replace(REAL, attributes=(("gender", "female"), ("skin tone", "V")))
+    Manifest("films", (told, FAKE)).write(path)
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == [*COLUMNS, "attribute.gender", "attribute.skin tone"]
+    assert [row[-2:] for row in rows] == [["female", "V"], ["", ""]]
+    assert [clip.attributes for clip in read_manifest(path)] == [told.attributes, ()]
+    Manifest("films", (REAL, FAKE)).write(path)
+    assert path.read_text(encoding="utf-8").splitlines()[0] == ",".join(COLUMNS)
+
+
+def test_the_digest_of_a_corpus_without_attributes_is_what_it_was_before_there_were_any() -> None:
+    assert Manifest("films", (REAL, FAKE)).digest() == "3375cba35b8966d0"
 
 
 def test_a_corpus_can_be_moved_as_a_folder(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Clips that a CSV file names: `file` and `label`, and what else is known of them.
 
 A file is a path below the corpus's folder, or a name that one video there has. A label is real or fake in any
-case, or a number, if it is said which number is fake: corpora disagree.
+case, or a number, if it is said which number is fake: corpora disagree. A column `attribute.NAME`, such as
+`attribute.gender`, says what else is known of the clips; figures can be told apart by it (`dfd slices`).
 """
 
 import csv
@@ -13,12 +14,12 @@ from pathlib import Path, PurePosixPath
 from dfd.corpora.listing import BESIDE_TEST, PICTURES, Disk, Listing, SplitBy, make_listing
 from dfd.errors import ManifestError
 from dfd.labels import Label
-from dfd.manifest import SPLITS, Clip
+from dfd.manifest import SPLITS, Clip, attributes
 from dfd.splits import SHARES
 
 NEEDED = ("file", "label")
 KNOWN = ("method", "identity", "source", "split", "compression")
-NEEDS = f"a CSV file with the columns file and label, and any of {', '.join(KNOWN)}"
+NEEDS = f"a CSV file with the columns file and label, and any of {', '.join(KNOWN)} and attribute.NAME"
 
 People = Callable[[str], tuple[str, str]]
 """Target and source identity, by a file's stem; the source is "" where there is none."""
@@ -204,6 +205,7 @@ def _clip(disk: Disk, name: str, table: Table, file: str, row: Row, split: Split
         source_identity=source,
         split=next((known for known in SPLITS if known == chosen), "train"),
         official_split=bool(chosen),
+        attributes=attributes(cells, cells),
     )
 
 

@@ -63,13 +63,21 @@ def _is_other_csv(root: Path) -> bool:
     return bool(csv_list.tables(root)) and not face_only_corpus.is_face_only(root)
 
 
+def _is_folder(root: Path) -> bool:
+    """Whether a folder has `real/` and `fake/`, or real clips alone and nothing by which another kind is known."""
+    if folder.is_folder(root):
+        return True
+    others = (kind for name, kind in KINDS.items() if name != "folder")
+    return not any(kind.is_there(root) for kind in others) and folder.has_real_alone(root)
+
+
 KINDS: Mapping[str, Kind] = {
     "faceforensics": Kind(faceforensics.NEEDS, faceforensics.is_faceforensics, faceforensics.faceforensics),
     "celeb_df": Kind(celeb_df.NEEDS, celeb_df.is_celeb_df, celeb_df.celeb_df),
     "dfdc": Kind(dfdc.NEEDS, dfdc.is_dfdc, dfdc.dfdc),
     "face_only": Kind(face_only_corpus.NEEDS, face_only_corpus.is_face_only, face_only_corpus.face_only),
     "csv": Kind(csv_list.NEEDS, _is_other_csv, csv_list.csv_list),
-    "folder": Kind(folder.NEEDS, folder.is_folder, folder.folder),
+    "folder": Kind(folder.NEEDS, _is_folder, folder.folder),
 }
 
 

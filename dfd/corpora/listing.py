@@ -151,8 +151,12 @@ def _unique(disk: Disk, clips: Iterable[Clip]) -> Iterator[Clip]:
 def _one_sided(manifest: Manifest) -> Iterator[str]:
     """What no detector can be trained or measured on."""
     present = {(clip.split, clip.label) for clip in manifest}
+    expected = tuple(Label)
+    if all(label is Label.REAL for _, label in present):
+        yield "it has real clips alone, which serve for pseudo-fakes (`dfd train --pseudo-fakes`, `dfd pseudo-fakes`)"
+        expected = (Label.REAL,)
     for split in SPLITS:
-        for label in Label:
+        for label in expected:
             if (split, label) not in present:
                 yield f"the {split} split has no {label.word} clip"
 

@@ -44,7 +44,7 @@ class SampleSpec:
     frames: int = 150
     size: int = 256
     fps: float = 30.0
-    difficulty: float = 0.3
+    difficulty: float = 0.25
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -104,6 +104,12 @@ def make(
     return {folder.name: _manifest(folder, family, spec) for family, folder in folders.items()}
 
 
+def save_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Keep a fake's mask, bool (T, H, W), whole or not at all."""
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, bits=np.packbits(mask), shape=np.array(mask.shape))
+
+
 def load_mask(path: Path) -> NDArray[np.bool_]:
     """Read a fake's mask, bool (T, H, W): True where the frame was manipulated.
 
@@ -115,12 +121,12 @@ def load_mask(path: Path) -> NDArray[np.bool_]:
             shape = tuple(int(side) for side in stored["shape"])
             bits = np.unpackbits(stored["bits"], count=int(np.prod(shape)))
     except (OSError, KeyError, ValueError) as error:
-        raise ManifestError(f"{path} is not a mask of the sample corpus ({error}); make it with `dfd sample`") from None
+        raise ManifestError(f"{path} is not a fake's mask ({error}); make its corpus again") from None
     return bits.astype(bool).reshape(shape)
 
 
 def mask_path(video: Path) -> Path:
-    """Where the mask of a sample corpus's fake lies, from the path of its video."""
+    """Where a fake's mask lies, from the path of its video."""
     return video.parent.parent / "masks" / f"{video.stem}.npz"
 
 
@@ -190,8 +196,7 @@ def _make_pair(job: _Job) -> None:
         seed=spec.seed, frames=spec.frames, size=spec.size, fps=spec.fps, difficulty=spec.difficulty,
     )  # fmt: skip
     real, fake, mask = _files(job.folder, job.family, job.identity)
-    with atomic_file(mask) as part, part.open("wb") as file:
-        np.savez_compressed(file, bits=np.packbits(pair.mask), shape=np.array(pair.mask.shape))
+    save_mask(mask, pair.mask)
     write_video(real, pair.real, spec.fps, crf=job.crf, preset="superfast")
     write_video(fake, pair.fake, spec.fps, crf=job.crf, preset="superfast")
 
