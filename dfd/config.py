@@ -1,18 +1,24 @@
 """Experiments: one YAML file is the whole experiment; unknown keys and impossible values are refused by name."""
 
+from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
+from dfd.augment import Augment
 from dfd.errors import ExperimentError
 from dfd.models import END_TO_END, MODELS, FrameOrder, check, takes, usual
 from dfd.models.backbones import NAMES, BackboneName
 from dfd.models.contract import Pooling
 from dfd.models.heads import Temporal
 from dfd.models.multi_attention import Attention
+from dfd.pseudo_fakes.settings import PseudoFakes, pseudo
 from dfd.recipe import CropRecipe
+from dfd.settings import explain
+from dfd.space import Range, Scalar, Search, ends
 from dfd.subsets import wrong_shares
 
 Balance = Literal["weights", "sampler", "none"]
@@ -35,9 +41,21 @@ class Data(_Part):
     balance: Balance = Field(
         "weights", description="against unequal classes: weights in the loss, a sampler that draws both alike, or none"
     )
+    pseudo_fakes: PseudoFakes | None = Field(
+        None,
+        exclude_if=lambda settings: settings is None,
+        description="fakes made of the real clips, in place of the corpora's own",
+    )
+
+    @property
+    def recorded_as(self) -> tuple[str, ...]:
+        """The corpora as records name them: with pseudo-fakes in place of their fakes they are others."""
+        return self.corpora if self.pseudo_fakes is None else tuple(map(pseudo, self.corpora))
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if self.pseudo_fakes is not None and self.methods is not None:
+            raise ValueError("'methods' choose among the corpora's fakes; of pseudo-fakes, pseudo_fakes.methods do")
         if self.shares is None:
             return self
         if self.videos is None:
@@ -105,7 +123,9 @@ class Stage(_Part):
     """One run of the training loop."""
 
     epochs: int = Field(10, ge=1)
-    batch: int = Field(16, ge=1, description="clips (backbone stage: frames) a step")
+    batch: int = Field(
+        16, ge=1, description="clips (backbone stage: frames) a step, shared by all processes that train together"
+    )
     steps: int | None = Field(None, ge=1, description="steps an epoch; by default one pass over the training clips")
     optimiser: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0, description="its peak, where the schedule is one_cycle")
@@ -115,6 +135,39 @@ class Stage(_Part):
     clip_gradient: float | None = Field(None, gt=0, description="largest gradient norm")
     patience: int = Field(2, ge=1, description="plateau: epochs without a lower validation loss before the rate drops")
     stop_after: int | None = Field(None, ge=1, description="epochs without a lower validation loss before stopping")
+    # None of these is written where it is the default: runs from before keep their key.
+    accumulate: int = Field(
+        1, ge=1, exclude_if=lambda parts: parts == 1, description="micro-batches of 'batch' clips that make one step"
+    )
+    warmup: float | None = Field(
+        None,
+        gt=0,
+        exclude_if=lambda epochs: epochs is None,
+        description="epochs, or a part of one, in which the rate rises to its full value: linearly before a plateau "
+        "schedule, whose patience begins after it; in a one_cycle schedule the cycle's rise, else 0.3 of all epochs",
+    )
+    decay: Literal["all", "weights"] = Field(
+        "all", exclude_if=lambda kind: kind == "all", description="what weight_decay is on; weights: no norm, no bias"
+    )
+    backbone_rate: float = Field(
+        1.0, gt=0, exclude_if=lambda factor: factor == 1, description="the backbone's learning rate / learning_rate"
+    )
+    freeze: Literal[1, 2, 3, 4, 5, "backbone"] | None = Field(
+        None,
+        exclude_if=lambda frozen: frozen is None,
+        description="what stays as it began: so many of the backbone's stages (stem, layer1 to layer4) or all of it; "
+        "frozen batch norms normalise by the statistics they came with",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.warmup is not None and self.warmup >= self.epochs:
+            raise ValueError(
+                f"a warm-up of {self.warmup:g} epochs leaves none of {self.epochs} at the full rate; shorten 'warmup'"
+            )
+        if self.freeze == "backbone" and self.backbone_rate != 1:
+            raise ValueError("a frozen backbone has no rate; leave 'backbone_rate' out")
+        return self
 
 
 class Training(_Part):
@@ -123,10 +176,26 @@ class Training(_Part):
     mode: Literal["end_to_end", "two_stage"] = "end_to_end"
     backbone: Stage = Stage()
     head: Stage = Stage()
-    augment: bool = Field(True, description="clip-consistent flips, shifts of brightness and contrast, small crops")
+    augment: Augment = Field(Augment(), description="of training clips; true: as usual, false: none")
     store_as: Literal["float32", "bfloat16"] = Field(
         "float32", description="precision of the stored weights; every figure is measured on the weights as stored"
     )
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Self:
+        for setting in ("freeze", "backbone_rate"):
+            if self.mode == "two_stage" and getattr(self.head, setting) != Stage.model_fields[setting].default:
+                raise ValueError(f"a head on cached features trains no backbone; set '{setting}' in train.backbone")
+        return self
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _said(cls, augment: Any) -> Any:
+        return Augment.of(augment) if isinstance(augment, bool) else augment
+
+    @field_serializer("augment")
+    def _written(self, augment: Augment) -> dict[str, Any] | bool:  # as before there was a choice: runs keep their key
+        return augment.written()
 
 
 class Sweep(_Part):
@@ -148,6 +217,7 @@ class Experiment(_Part):
     model: Model = Model()
     train: Training = Training()
     sweep: Sweep | None = None
+    search: Search | None = Field(None, exclude_if=lambda search: search is None)
     published: dict[str, float | str] | None = Field(None, description="figures of a paper that this repeats")
 
     @model_validator(mode="after")
@@ -162,6 +232,42 @@ class Experiment(_Part):
         if self.sweep is not None and self.data.videos is not None and len(self.data.corpora) > 1:
             raise ValueError("a sweep gives each corpus its own detectors; with data.videos, name one corpus a sweep")
         return self
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        if self.search is None:
+            return self
+        if self.sweep is not None:
+            raise ValueError("a search is of one experiment, not of a sweep; set 'sweep' or 'search' to null")
+        for key, options in self.search.space.items():
+            try:
+                tried = [self.proposed({key: value}).setting(key) for value in ends(options)]
+                if isinstance(options, Range):
+                    options.check(tried[0])
+            except (ExperimentError, ValueError) as error:
+                raise ValueError(f"search.space cannot vary '{key}': {error}") from None
+        return self
+
+    def proposed(self, values: Mapping[str, Scalar]) -> "Experiment":
+        """This experiment with these values under their dotted keys, and without its search.
+
+        Raises:
+            ExperimentError: a key is unknown, or a value is impossible for it or beside the others.
+        """
+        settings = self.model_dump(mode="json", exclude={"search"})
+        for key, value in values.items():
+            changes: Any = value
+            for name in reversed(key.split(".")):
+                changes = {name: changes}
+            settings = _override(settings, changes)
+        try:
+            return Experiment.model_validate(settings)
+        except ValidationError as error:
+            raise ExperimentError(explain(error, Experiment)) from None
+
+    def setting(self, key: str) -> Any:
+        """The value under a dotted key."""
+        return reduce(getattr, key.split("."), self)
 
     def flat(self) -> dict[str, str]:
         """Every setting under its dotted name, for a run's parameters."""
@@ -178,7 +284,7 @@ def read_experiment(path: Path) -> Experiment:
     try:
         return Experiment.model_validate(settings)
     except ValidationError as error:
-        raise ExperimentError(f"{path}: {_explain(error)}") from None
+        raise ExperimentError(f"{path}: {explain(error, Experiment)}") from None
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -207,28 +313,6 @@ def _override(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = _override(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "experiment"
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(_keys_beside(first["loc"]))
-        return f"unknown key '{key}'; known here: {known}"
-    message = first["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
-    return f"'{key}': {message[0].lower()}{message[1:]}{given}"
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    model: type[BaseModel] = Experiment
-    for part in location[:-1]:
-        options = getattr(model.model_fields[str(part)].annotation, "__args__", None)
-        inner = options[0] if options else model.model_fields[str(part)].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        model = inner
-    return list(model.model_fields)
 
 
 def _flatten(value: Any, prefix: str) -> list[tuple[str, str]]:

@@ -22,16 +22,28 @@ from dfd.manifest import Manifest, Split, read_manifest
 from dfd.models import autocast, to_input
 from dfd.paths import atomic_file, data_dir
 from dfd.progress import Progress, silent
+from dfd.pseudo_fakes.settings import SUFFIX
 from dfd.recipe import CropRecipe
 
 
 def face_corpus(name: str) -> Manifest:
-    """The face-only videos of a preprocessed corpus, by its name.
+    """The face-only videos of a corpus, by its name: one that was preprocessed, or `<corpus>+pseudo`.
+
+    The latter is what training on pseudo-fakes of a corpus made last, unless a corpus of this name was preprocessed
+    (`dfd pseudo-fakes` makes such).
 
     Raises:
         ManifestError: it is not there.
     """
     path = data_dir() / "faces" / name / "manifest.csv"
+    made = data_dir() / "pseudo" / name.removesuffix(SUFFIX) / "manifest.csv"
+    if not path.is_file() and name.endswith(SUFFIX):
+        if not made.is_file():
+            raise ManifestError(
+                f"corpus '{name}' is not there: neither {path} nor {made} is; `dfd train --pseudo-fakes` makes it, or "
+                "`dfd pseudo-fakes` and `dfd preprocess`"
+            )
+        path = made
     if not path.is_file():
         raise ManifestError(
             f"corpus '{name}' is not preprocessed: there is no {path}; run `dfd preprocess` on it first"
@@ -188,27 +200,3 @@ def epoch_rows(
 def _passes(rows: Tensor, wanted: int, generator: torch.Generator) -> Tensor:
     passes = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-wanted // len(rows)))]
     return torch.cat(passes)[:wanted]
-
-
-def augment(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Clip-consistent augmentation: every draw holds for all frames of a clip, so that nothing flickers that did not.
-
-    A mirror image with probability 0.5, brightness and contrast up to 15 %, and a random crop of 6/7 of the side (96 of
-    112 px), unscaled, since scaling would blur the traces that are sought; the backbone pools whatever size it gets.
-
-    Args:
-        crops: uint8 (B, T, S, S, 3).
-
-    Returns:
-        uint8 (B, T, S', S', 3).
-    """
-    batch, _, side = crops.shape[:3]
-    kept = side * 6 // 7
-    corners = torch.randint(0, side - kept + 1, (batch, 2), generator=generator).tolist()
-    cut = torch.stack([clip[:, y : y + kept, x : x + kept] for clip, (y, x) in zip(crops, corners, strict=True)])
-    mirrored = torch.rand(batch, generator=generator) < 0.5
-    cut[mirrored] = cut[mirrored].flip(3)
-    gain, shift = (torch.rand(2, batch, 1, 1, 1, 1, generator=generator) * 2 - 1) * 0.15
-    pixels = cut.float()
-    mean = pixels.mean(dim=(1, 2, 3, 4), keepdim=True)
-    return ((pixels - mean) * (1 + gain) + mean * (1 + shift)).clamp_(0, 255).to(torch.uint8)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, interpolate
 
 from dfd import checkpoints, tracking
-from dfd.attribution import METHODS, VIEWS, _blurred, explain, views
+from dfd.attribution import METHODS, VIEWS, blurred_face, explain, views
 from dfd.checkpoints import Checkpoint, CheckpointMeta
 from dfd.config import Stage, read_experiment
 from dfd.errors import CheckpointError, ExperimentError
@@ -488,7 +488,7 @@ def test_integrated_gradients_equal_captum_called_plainly(float32: None, texture
     loaded, clip = checkpoint(small(texture_layer=texture, layer=layer)), face_clip()
     ours = explain(loaded, clip, "integrated_gradients", steps=8)
     inputs = to_input(clip.crops, clip.recipe)
-    plain = IntegratedGradients(difference(loaded.model)).attribute(inputs[None], _blurred(inputs)[None], n_steps=8)
+    plain = IntegratedGradients(difference(loaded.model)).attribute(inputs[None], blurred_face(inputs)[None], n_steps=8)
     expected = plain[0].sum(dim=1).detach().numpy()
     np.testing.assert_allclose(ours.maps, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
@@ -512,10 +512,10 @@ def test_frames_that_do_not_fit_at_once_change_nothing(
 ) -> None:
     loaded, clip = checkpoint(small()), face_clip()
     whole = explain(loaded, clip, method, steps=2)
-    monkeypatch.setattr("dfd.attribution.HELD_PIXELS", 32 * 32)
+    monkeypatch.setattr("dfd.attribution.view.HELD_PIXELS", 32 * 32)
     parts = explain(loaded, clip, method, steps=2)
     np.testing.assert_allclose(parts.maps, whole.maps, rtol=0, atol=1e-5 * np.abs(whole.maps).max())
-    np.testing.assert_allclose(parts.frames, whole.frames, rtol=0, atol=1e-5 * np.abs(whole.frames).max())
+    np.testing.assert_allclose(parts.features, whole.features, rtol=0, atol=1e-5 * np.abs(whole.features).max())
 
 
 def test_attention_is_shown_as_attention(float32: None) -> None:

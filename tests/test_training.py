@@ -11,7 +11,7 @@ import torch
 
 from dfd import checkpoints, tracking
 from dfd.config import Balance, Data, Stage
-from dfd.data import augment, crop_table, epoch_rows, face_corpus, feature_table
+from dfd.data import crop_table, epoch_rows, face_corpus, feature_table
 from dfd.errors import DfdError, ManifestError
 from dfd.evaluation import summarise
 from dfd.experiments import backbone, chosen_clips, end_to_end, head, read_crops
@@ -84,15 +84,6 @@ def test_features_of_another_backbone_are_not_mixed_up() -> None:
     one = feature_table(table, build(**TINY_MODEL).backbone, CPU)
     other = feature_table(table, build(**TINY_MODEL).backbone, CPU)
     assert not np.array_equal(one.values, other.values)
-
-
-def test_augmentation_is_the_same_for_all_frames_of_a_clip() -> None:
-    clip = torch.randint(0, 256, (1, 1, 28, 28, 3), dtype=torch.uint8).expand(4, 5, -1, -1, -1)
-    changed = augment(clip, torch.Generator().manual_seed(0))
-    assert changed.shape == (4, 5, 24, 24, 3)
-    for number in range(4):
-        assert (changed[number] == changed[number, :1]).all()
-    assert not torch.equal(changed[0], changed[1])
 
 
 @pytest.mark.parametrize("steps", [None, 3, 11])
@@ -199,7 +190,7 @@ def test_end_to_end_training_is_recorded_and_loads(store: Path) -> None:
     np.testing.assert_allclose(told["p_fake"], again, atol=1e-5)
 
 
-def test_finished_work_is_not_done_again(tiny_store: Path) -> None:
+def test_finished_work_is_not_done_again(own_store: Path) -> None:
     experiment, table = tiny_experiment(), tiny_table()
     before = len(tracking.runs())
     fitted = backbone(experiment, table)
@@ -209,7 +200,7 @@ def test_finished_work_is_not_done_again(tiny_store: Path) -> None:
     assert len(tracking.runs()) == before
 
 
-def test_how_clips_were_chosen_is_no_other_work_where_they_are_the_same(tiny_store: Path) -> None:
+def test_how_clips_were_chosen_is_no_other_work_where_they_are_the_same(own_store: Path) -> None:
     experiment, table = tiny_experiment(), tiny_table()
     fitted = backbone(experiment, table)
     member = next(members(experiment, "sample-swap"))
@@ -221,7 +212,7 @@ def test_how_clips_were_chosen_is_no_other_work_where_they_are_the_same(tiny_sto
     assert len(tracking.runs()) == before
 
 
-def test_another_balance_is_other_work(tiny_store: Path) -> None:
+def test_another_balance_is_other_work(own_store: Path) -> None:
     experiment, table = tiny_experiment(), tiny_table()
     fitted = backbone(experiment, table)
     member = next(members(experiment, "sample-swap"))
@@ -232,7 +223,7 @@ def test_another_balance_is_other_work(tiny_store: Path) -> None:
     assert tracking.params(run_id)["data.balance"] == "sampler"
 
 
-def test_another_seed_is_other_work(tiny_store: Path) -> None:
+def test_another_seed_is_other_work(own_store: Path) -> None:
     experiment, table = tiny_experiment(), tiny_table()
     fitted = backbone(experiment, table)
     member = next(members(experiment, "sample-swap")).model_copy(update={"seed": 9})

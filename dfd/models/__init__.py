@@ -90,11 +90,6 @@ def frame_permutation(length: int, order: FrameOrder, seed: int) -> Tensor:
     return torch.randperm(length, generator=torch.Generator().manual_seed(seed))
 
 
-def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def autocast(device: torch.device) -> AbstractContextManager[None]:
     """bfloat16 where the hardware multiplies it fast (CUDA from Ampere on, CPUs with AMX or AVX512-BF16)."""
     if fast_bfloat16(device):

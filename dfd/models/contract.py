@@ -68,6 +68,10 @@ class Head(nn.Module, ABC):
         """(B, T, F) -> (B, T, 2): what is said at each frame."""
         return self.logits(features).frames
 
+    def prefix_logits(self, features: Tensor) -> Tensor:
+        """(B, T, F) -> (B, T, 2): the clip's logits, had it ended at each frame."""
+        return torch.stack([self.logits(features[:, :end]).clip for end in range(1, features.shape[1] + 1)], dim=1)
+
     def forward(self, features: Tensor) -> Tensor:
         """(B, T, F) -> (B, 2) logits of the clip."""
         return self.logits(features).clip

@@ -49,6 +49,7 @@ class TemporalHead(Head):
         self.linear = nn.Linear(dense or width, 2)
         self.attention = nn.Linear(dense or width, 1, bias=False) if pooling == "attention" else None
         self.pooling = pooling
+        self._two_ways = bidirectional
 
     def _states(self, features: Tensor) -> Tensor:
         recurrent = self.gru if self.lstm is None else self.lstm
@@ -70,6 +71,24 @@ class TemporalHead(Head):
         states = self._states(features)
         frames = self.linear(self.dropout(states))
         return ClipLogits(frames, self._pooled(frames.float(), states))
+
+    def prefix_logits(self, features: Tensor) -> Tensor:
+        """As the contract says; a one-way head need not read the clip again for each of its ends."""
+        if self._two_ways:
+            return super().prefix_logits(features)
+        states = self._states(features)
+        frames = self.linear(self.dropout(states)).float()
+        if self.attention is None and self.pooling == "last":
+            return frames
+        weights = torch.ones_like(states[..., :1]) if self.attention is None else self._weights(states)
+        weights = weights.float()
+        return (weights * frames).cumsum(dim=1) / weights.cumsum(dim=1)
+
+    def _weights(self, states: Tensor) -> Tensor:
+        """(B, T, H) -> (B, T, 1), positive, of which a softmax over any run of frames is the share."""
+        assert self.attention is not None
+        scores = self.attention(states).float()
+        return (scores - scores.amax(dim=1, keepdim=True)).exp()
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, T, F) -> (B, 2): one draw of dropout for the clip, not one a frame, which their mean would undo."""
