@@ -3,16 +3,15 @@
 The backbone is fitted once on frames of all corpora's training clips and its features are cached; then each corpus gets
 a head for each length, and two controls: mean pooling (no LSTM), and the LSTM on shuffled frames. If the controls do as
 well as the LSTM, it is not the order of the frames that the detector reads. A sweep that was stopped goes on where it
-was: finished runs are found by their key.
+was: finished runs are found by their key, and one that was interrupted goes on after an epoch that was kept.
 """
 
 from collections.abc import Iterator
 
 from dfd.config import Experiment
-from dfd.data import Table, feature_table
+from dfd.data import Table
 from dfd.errors import ExperimentError
-from dfd.experiments import Backbone, backbone, head, read_crops
-from dfd.models import best_device
+from dfd.experiments import Backbone, backbone, features_of, head, read_crops
 from dfd.progress import Progress, part, silent
 
 
@@ -29,13 +28,12 @@ def sweep(experiment: Experiment, progress: Progress = silent) -> list[str]:
         )
     crops = read_crops(experiment, max(experiment.sweep.sequence_lengths), part(progress, 0, 0.03))
     fitted = backbone(experiment, crops, part(progress, 0.03, 0.45))
-    plan = [(corpus, list(members(experiment, corpus))) for corpus in experiment.data.corpora]
+    corpora = zip(experiment.data.corpora, experiment.data.recorded_as, strict=True)
+    plan = [(recorded, list(members(experiment, corpus))) for corpus, recorded in corpora]
     done: list[str] = []
     for place, (corpus, variants) in enumerate(plan):
         share = part(progress, 0.45 + 0.55 * place / len(plan), 0.45 + 0.55 * (place + 1) / len(plan))
-        features = feature_table(
-            crops.where(corpus=corpus), fitted.model.backbone, best_device(), progress=part(share, 0, 0.35)
-        )
+        features = features_of(crops.where(corpus=corpus), fitted, part(share, 0, 0.35))
         frames = [variant.model.sequence_length for variant in variants]
         for at, variant in enumerate(variants):
             reach = [0.35 + 0.65 * sum(frames[:upto]) / sum(frames) for upto in (at, at + 1)]
