@@ -1,8 +1,10 @@
-"""Runs beside runs: two detectors on the same clips, one experiment over several seeds, every detector on every corpus.
+"""Runs beside runs: two detectors on the same clips, one experiment over several seeds, every detector on every corpus;
+and one run by the slices of its clips.
 
 What a detector was trained on and what was held out are told apart in every table and never averaged together.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,12 +13,13 @@ import pandas as pd
 from dfd import tracking
 from dfd.errors import StoreError
 from dfd.manifest import Split
-from dfd.metrics import Paired, paired
+from dfd.metrics import Paired, Slices, columns_to_slice_by, paired, slices
 from dfd.metrics.paired import NEEDED
+from dfd.pseudo_fakes.settings import SUFFIX, corpora_in
 
 Relation = Literal["in distribution", "mixed", "backbone only", "held out", "not known"]
 
-SAME_BUT_FOR_SEED = ["corpus", "model", "control", "sequence_length", "pooling", "weights"]
+SAME_BUT_FOR_SEED = ["corpus", "model", "backbone", "head", "control", "sequence_length", "weights"]
 CELLS = ["run_id", "detector", "trained_on", "backbone_on", "tested_on", "relation", "value", "low", "high"]
 
 
@@ -27,7 +30,7 @@ def compare(run_a: str, run_b: str, split: Split = "test") -> Paired:
         StoreError: a run is not there, or has no predictions of the split.
         ManifestError: they did not score the same clips.
     """
-    tables = [_predictions(run_id, split) for run_id in (run_a, run_b)]
+    tables = [scored(run_id, split) for run_id in (run_a, run_b)]
     names = [f"{tracking.tags(run_id)['mlflow.runName']} ({run_id[:8]})" for run_id in (run_a, run_b)]
     try:
         return paired(tables[0], tables[1], (names[0], names[1]))
@@ -38,7 +41,56 @@ def compare(run_a: str, run_b: str, split: Split = "test") -> Paired:
         ) from None
 
 
-def _predictions(run_id: str, split: Split) -> pd.DataFrame:
+def config_difference(run_a: str, run_b: str) -> pd.DataFrame:
+    """The parameters in which two runs differ, by dotted name: columns parameter, a, b; "" where a run has none.
+
+    Raises:
+        StoreError: a run is not there.
+    """
+    first, second = tracking.params(run_a), tracking.params(run_b)
+    rows = [
+        (name, first.get(name, ""), second.get(name, ""))
+        for name in sorted({*first, *second})
+        if first.get(name) != second.get(name)
+    ]
+    return pd.DataFrame(rows, columns=["parameter", "a", "b"])
+
+
+def slices_of(run_id: str, column: str, split: Split = "test") -> Slices:
+    """Figures of a recorded run for every value of a column of its clips, and the gap between the best and the worst.
+
+    Args:
+        run_id: of a detector, or of an evaluation.
+        column: such as "method", or an attribute of the corpus such as "gender".
+
+    Raises:
+        StoreError: the run is not there, has no predictions of the split, or too few people for intervals.
+        ManifestError: there is no such column.
+    """
+    table = scored(run_id, split)
+    try:
+        return slices(table, column)
+    except ValueError as error:
+        raise StoreError(
+            f"the {len(table)} {split} clips of {run_id} are too few to slice ({error}); take a larger corpus"
+        ) from None
+
+
+def columns_of(run_id: str, split: Split = "test") -> list[str]:
+    """The columns that tell a run's clips apart, for `slices_of`.
+
+    Raises:
+        StoreError: the run is not there, or has no predictions of the split.
+    """
+    return columns_to_slice_by(scored(run_id, split))
+
+
+def scored(run_id: str, split: Split = "test") -> pd.DataFrame:
+    """What a recorded run said of the clips of one split: one row a clip, `NEEDED` and what tells clips apart.
+
+    Raises:
+        StoreError: the run is not there, has no predictions of the split, or an older dfd wrote them.
+    """
     table = tracking.predictions(run_id)
     lacking = [name for name in NEEDED if name not in table]
     if lacking:
@@ -53,11 +105,16 @@ def _predictions(run_id: str, split: Split) -> pd.DataFrame:
     return chosen
 
 
+def same_clips(tables: Sequence[pd.DataFrame]) -> bool:
+    """Whether tables as from `scored` are of the same clips, so that their curves can be held beside one another."""
+    return len({frozenset(zip(table["corpus"], table["clip_id"], strict=True)) for table in tables}) < 2
+
+
 def across_seeds(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Mean and spread of a figure over runs that differ in nothing but their seed.
 
     Args:
-        runs: some rows of `tracking.runs()`.
+        runs: some rows of `tracking.runs()`; those without a seed, which were not trained here, are left out.
         name: such as "test/auc".
 
     Returns:
@@ -67,11 +124,9 @@ def across_seeds(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     Raises:
         StoreError: a group has a seed twice, so that its runs differ in something else.
     """
-    if name not in runs:
-        raise StoreError(f"no run has the figure '{name}'; see `dfd runs --json` for those there are")
-    measured = runs[runs[name].notna()]
+    measured = _measured(runs, name)
     groups = measured.groupby(SAME_BUT_FOR_SEED, sort=True, dropna=False)
-    twice = measured[measured.duplicated([*SAME_BUT_FOR_SEED, "seed"], keep=False)]
+    twice = measured[_twice(measured)]
     if not twice.empty:
         pair = twice.sort_values([*SAME_BUT_FOR_SEED, "seed"])["run_id"].iloc[:2]
         raise StoreError(
@@ -82,32 +137,56 @@ def across_seeds(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     return found.reset_index()
 
 
+def one_a_seed(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Of some runs those that `across_seeds` can tell apart: a group that has a seed twice is left out whole."""
+    measured = _measured(runs, name)
+    groups = measured.assign(twice=_twice(measured)).groupby(SAME_BUT_FOR_SEED, dropna=False)
+    return measured[~groups["twice"].transform("any").astype(bool)]
+
+
+def _measured(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    if name not in runs:
+        raise StoreError(f"no run has the figure '{name}'; see `dfd runs --json` for those there are")
+    return runs[runs[name].notna() & runs["seed"].notna()]
+
+
+def _twice(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Which runs have another's seed and differ from it in something that is not in `SAME_BUT_FOR_SEED`."""
+    return runs.duplicated([*SAME_BUT_FOR_SEED, "seed"], keep=False)
+
+
 def cells(name: str = "auc", split: Split = "test") -> pd.DataFrame:
     """What every finished detector came to on every corpus it was tested on: one row a detector and corpus.
 
     The own test clips of a detector's training, and the runs of `dfd evaluate`; of several of one detector on one
-    corpus the newest counts.
+    corpus the newest counts. A detector of the user's own is known by its file.
 
     Returns:
         run_id (of the detector), detector (its name), trained_on, backbone_on, tested_on, relation (see `relation`),
         value, low, high (95 % interval; NaN where there is none).
     """
-    runs = tracking.runs()
+    runs, tags = tracking.current_runs(), tracking.tags_of_all()
     figure = f"{split}/{name}"
     if figure not in runs:
         return pd.DataFrame(columns=CELLS)
-    done = runs[runs["kind"].isin(["detector", "evaluation"]) & (runs["status"] == "FINISHED") & runs[figure].notna()]
-    rows = [_cell(row, figure) for row in done.to_dict("records")]
-    return pd.DataFrame(rows, columns=CELLS).drop_duplicates(["run_id", "tested_on"], ignore_index=True)
+    kinds = ("detector", "evaluation", tracking.OWN)
+    done = runs[runs["kind"].isin(kinds) & (runs["status"] == "FINISHED") & runs[figure].notna()]
+    done = done.reindex(columns=["run_id", "kind", "name", figure, f"{figure}_low", f"{figure}_high"])
+    rows = [_cell(row, tags[row["run_id"]], figure) for row in done.to_dict("records") if row["run_id"] in tags]
+    found = pd.DataFrame(rows, columns=["which", *CELLS]).drop_duplicates(["which", "tested_on"], ignore_index=True)
+    return found[CELLS]
 
 
-def _cell(run: dict[str, object], figure: str) -> dict[str, object]:
-    tags = tracking.tags(str(run["run_id"]))
-    trained_on, backbone_on = tags["dfd.corpus"], tags["dfd.backbone_corpora"]
+def _cell(run: dict[str, object], tags: Mapping[str, str], figure: str) -> dict[str, object]:
+    trained_on, backbone_on = tags["dfd.corpus"], tags.get("dfd.backbone_corpora", "")
     tested_on = tags.get("dfd.evaluated_on", trained_on)
+    if run["kind"] == tracking.OWN:
+        trained_on = ""  # nobody told; its corpus is the one it was tested on
+    run_id = tags.get("dfd.evaluated_run", run["run_id"])
     ends = {end: run.get(f"{figure}_{end}", float("nan")) for end in ("low", "high")}
     return {
-        "run_id": tags.get("dfd.evaluated_run", run["run_id"]),
+        "which": tags.get("dfd.evaluated_file", run_id),
+        "run_id": run_id,
         "detector": tags.get("dfd.evaluated_name", run["name"]),
         "trained_on": trained_on,
         "backbone_on": backbone_on,
@@ -121,15 +200,17 @@ def _cell(run: dict[str, object], figure: str) -> dict[str, object]:
 def relation(trained_on: str, backbone_on: str, tested_on: str) -> Relation:
     """Whether a detector has met a corpus, each named as `merge` names several: `first+second`.
 
-    "mixed" is a test on several corpora of which some were trained on; "backbone only" one that the head never saw
-    while the frames of its training clips went into the backbone: neither in distribution nor held out. What an
-    imported checkpoint was trained on is not known.
+    "mixed" is a test on several corpora of which some were trained on, or on one whose real clips alone were, beside
+    pseudo-fakes; "backbone only" one that the head never saw while the frames of its training clips went into the
+    backbone: neither in distribution nor held out. What an imported checkpoint or a detector of the user's own was
+    trained on is not known.
     """
-    trained, backbone, tested = (set(names.split("+")) - {""} for names in (trained_on, backbone_on, tested_on))
+    trained, backbone, tested = (set(corpora_in(names)) for names in (trained_on, backbone_on, tested_on))
     if not trained:
         return "not known"
     if tested <= trained:
         return "in distribution"
+    trained, backbone, tested = ({name.removesuffix(SUFFIX) for name in met} for met in (trained, backbone, tested))
     if tested & trained:
         return "mixed"
     return "backbone only" if tested & backbone else "held out"

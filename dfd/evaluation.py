@@ -9,9 +9,11 @@ How figures are named, in runs and in JSON:
 - `_calibrated` is of p_fake after temperature scaling; every other figure is of p_fake as the detector gives it
 
 `val` in place of `test` is the validation split, on which threshold and temperature were chosen. Figures by method are
-a table of their own, `methods_test.parquet`: each method's fakes against all real clips.
+a table of their own, `methods_test.parquet`: each method's fakes against all real clips. What has no interval, and why,
+`dfd.metrics.intervals` says.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +26,9 @@ from numpy.typing import NDArray
 from dfd import tracking
 from dfd.checkpoints import Checkpoint
 from dfd.data import Table, crop_table
+from dfd.device import best_device
 from dfd.errors import ManifestError
-from dfd.manifest import Manifest, Split
+from dfd.manifest import ATTRIBUTE, Manifest, Split
 from dfd.metrics import (
     People,
     Slices,
@@ -39,7 +42,7 @@ from dfd.metrics import (
 )
 from dfd.metrics.calibration import cross_entropy
 from dfd.metrics.intervals import RESAMPLES
-from dfd.models import FrameOrder, autocast, best_device, frame_permutation, p_fake, to_input
+from dfd.models import FrameOrder, autocast, frame_permutation, p_fake, to_input
 from dfd.models.contract import ClipModel
 from dfd.progress import Progress, silent
 
@@ -194,7 +197,9 @@ def _figures(
     labels: NDArray[np.int64], scores: NDArray[np.float64], threshold: float, people: People, resamples: int
 ) -> dict[str, float]:
     figures = clip_metrics(labels, scores, threshold)
-    for name, (low, high) in intervals(labels, scores, people, threshold, resamples=resamples).items():
+    for name, ends in intervals(labels, scores, people, threshold, resamples=resamples).items():
+        value = figures[name]  # of another library: the same number, summed otherwise, may differ in its last digit
+        low, high = (value if math.isclose(end, value, rel_tol=0, abs_tol=1e-12) else end for end in ends)
         figures |= {f"{name}_low": low, f"{name}_high": high}
     return figures
 
@@ -216,8 +221,8 @@ def _calibrated(labels: NDArray[np.int64], scores: NDArray[np.float64], temperat
 
 
 def predictions(scored: Manifest, p_fake: NDArray[np.float64], threshold: float) -> pd.DataFrame:
-    """One row a clip, with what slices, curves and comparisons need."""
-    return pd.DataFrame(
+    """One row a clip, with what slices, curves and comparisons need; attributes are columns `attribute.NAME`."""
+    table = pd.DataFrame(
         {
             "corpus": [clip.corpus for clip in scored],
             "clip_id": [clip.clip_id for clip in scored],
@@ -231,6 +236,9 @@ def predictions(scored: Manifest, p_fake: NDArray[np.float64], threshold: float)
             "source_identity": [clip.source_identity for clip in scored],
         }
     )
+    known = [dict(clip.attributes) for clip in scored]
+    more = sorted({name for attributes in known for name in attributes})
+    return table.assign(**{f"{ATTRIBUTE}{name}": [each.get(name, "") for each in known] for name in more})
 
 
 def frame_predictions(clips: pd.DataFrame, p_fake: NDArray[np.float64]) -> pd.DataFrame:
@@ -250,9 +258,7 @@ def evaluate(
     Raises:
         ManifestError: the split is empty or has one class only, or its face-only videos were cut by another recipe.
     """
-    asked = manifest.split(split)
-    if not len(asked):
-        raise ManifestError(f"corpus '{manifest.name}' has no {split} clips")
+    asked = manifest.of_both_classes().asked(split)
     meta = checkpoint.meta
     table = crop_table(asked, meta.recipe, meta.sequence_length, progress=progress).where(at_least=meta.sequence_length)
     device = best_device()
@@ -273,13 +279,11 @@ def evaluate(
     )
 
 
-def evaluate_and_record(
-    checkpoint: Checkpoint, manifest: Manifest, split: Split = "test", progress: Progress = silent
-) -> tuple[str, Evaluation]:
-    """`evaluate`, kept as a run of kind "evaluation" beside the checkpoint's own; returns the run id too."""
+def facts_of(checkpoint: Checkpoint, manifest: Manifest, split: Split, *, kind: str) -> dict[str, str]:
+    """What the run of an evaluation is tagged with: which checkpoint, trained on what, on which clips."""
     meta = checkpoint.meta
-    facts = {
-        "dfd.kind": "evaluation",
+    return {
+        "dfd.kind": kind,
         "dfd.corpus": meta.corpus,
         "dfd.backbone_corpora": "+".join(meta.backbone_corpora),
         "dfd.evaluated_on": manifest.name,
@@ -287,6 +291,21 @@ def evaluate_and_record(
         "dfd.evaluated_run": meta.run_id or checkpoint.ref,
         "dfd.evaluated_name": meta.name,
     }
+
+
+def evaluate_and_record(
+    checkpoint: Checkpoint,
+    manifest: Manifest,
+    split: Split = "test",
+    progress: Progress = silent,
+    *,
+    tags: Mapping[str, object] | None = None,
+) -> tuple[str, Evaluation]:
+    """`evaluate`, kept as a run of kind "evaluation" beside the checkpoint's own; returns the run id too.
+
+    `tags` are added to what is said of the run, or take the place of it.
+    """
+    meta, facts = checkpoint.meta, {**facts_of(checkpoint, manifest, split, kind="evaluation"), **(tags or {})}
     found = evaluate(checkpoint, manifest, split, progress)
     with tracking.start_run(f"{meta.name} on {manifest.name}", parent=meta.run_id, tags=facts) as run:
         run.input(manifest.split(split), split)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 
 from dfd import cli, tracking
 from dfd.checkpoints import load
-from dfd.comparison import across_seeds, cells, compare, cross_matrix, relation
+from dfd.comparison import across_seeds, cells, columns_of, compare, cross_matrix, one_a_seed, relation, slices_of
 from dfd.data import face_corpus
 from dfd.errors import ManifestError, StoreError
 from dfd.evaluation import evaluate_and_record
 from dfd.metrics import clip_metrics
 from tests import face_corpora, stores
+from tests.commands import dfd
 from tests.conftest import tiny_table
 
 
@@ -87,7 +89,7 @@ def test_the_command_prints_a_sentence_a_caution_or_json(
     assert {"accuracy", "auc", "difference", "text", "caution", "only_a_right"} <= set(told)
 
 
-def seeds_of(*values: tuple[int, float], length: int = 20) -> pd.DataFrame:
+def seeds_of(*values: tuple[int, float], length: int = 20, head: str = "LSTM") -> pd.DataFrame:
     """Runs of one experiment: (seed, AUC)."""
     return pd.DataFrame(
         [
@@ -95,9 +97,10 @@ def seeds_of(*values: tuple[int, float], length: int = 20) -> pd.DataFrame:
                 "run_id": f"run{length}-{place}",
                 "corpus": "a",
                 "model": "resnext_lstm",
+                "backbone": "resnext50_32x4d",
+                "head": head,
                 "control": "",
                 "sequence_length": length,
-                "pooling": "mean",
                 "weights": "none",
                 "seed": seed,
                 "test/auc": value,
@@ -116,11 +119,65 @@ def test_seeds_are_told_as_mean_and_spread() -> None:
     assert np.isnan(found.loc[40, "spread"]), "one seed says nothing of the spread"
 
 
+def test_another_head_is_no_other_seed() -> None:
+    runs = pd.concat([seeds_of((0, 0.8), (1, 0.9)), seeds_of((2, 0.5), head="GRU")])
+    assert across_seeds(runs, "test/auc").set_index("head")["seeds"].to_dict() == {"GRU": 1, "LSTM": 2}
+
+
 def test_runs_that_differ_in_more_than_their_seed_are_refused() -> None:
     with pytest.raises(StoreError, match="runs run20-0 and run20-1 have the same seed and differ in something else"):
         across_seeds(seeds_of((0, 0.8), (0, 0.9)), "test/auc")
     with pytest.raises(StoreError, match="no run has the figure 'test/beauty'"):
         across_seeds(seeds_of((0, 0.8)), "test/beauty")
+
+
+def test_runs_that_cannot_be_told_apart_are_left_out_as_a_group() -> None:
+    runs = pd.concat([seeds_of((0, 0.8), (0, 0.9), (1, 0.7)), seeds_of((0, 0.7), (1, 0.6), length=40)])
+    unmeasured = seeds_of((0, np.nan), length=40).assign(run_id="failed")
+    own = seeds_of((np.nan, 0.5), (np.nan, 0.6), length=np.nan)
+    found = one_a_seed(pd.concat([runs, unmeasured, own]), "test/auc")
+    assert list(found["run_id"]) == ["run40-0", "run40-1"]
+    assert across_seeds(found, "test/auc")["seeds"].tolist() == [2]
+
+
+def test_detectors_without_a_seed_have_no_spread() -> None:
+    own = seeds_of((np.nan, 0.5), (np.nan, 0.6))
+    assert across_seeds(pd.concat([own, seeds_of((0, 0.7))]), "test/auc")["mean"].tolist() == [0.7]
+
+
+def test_a_run_is_sliced_by_a_column_of_its_clips(
+    tiny_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = detector("sample-swap", 4)
+    assert columns_of(run_id) == [], "one method, one compression, one corpus"
+    found = slices_of(run_id, "split")
+    clips = tracking.predictions(run_id)
+    assert found.rows["clips"].tolist() == [(clips["split"] == "test").sum()]
+    with pytest.raises(ManifestError, match="no column 'gender' to slice by; they have corpus, clip_id"):
+        slices_of(run_id, "gender")
+    assert dfd(monkeypatch, "slices", run_id, "--by", "method") == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "swap"
+    assert dfd(monkeypatch, "slices", run_id, "--by", "method", "--split", "val", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["split"], told["column"]) == ("val", "method")
+    assert told["slices"][0]["value"] == "swap"
+    assert dfd(monkeypatch, "slices", run_id, "--by", "gender") == 1
+    assert "no column 'gender'" in capsys.readouterr().err
+
+
+def test_predictions_carry_what_a_corpus_says_of_its_clips(own_store: Path) -> None:
+    genders = ("female", "male")
+    clips = tiny_table(("other",), clips=80).manifest.map(
+        lambda clip: replace(clip, attributes=(("gender", genders[int(clip.target_identity[1:]) // 4 % 2]),))
+    )
+    face_corpora.preprocessed(own_store, clips)
+    evaluated, _ = evaluate_and_record(load(detector("sample-swap", 4)), face_corpus("other"))
+    assert columns_of(evaluated) == ["gender"]
+    found = slices_of(evaluated, "gender")
+    told = tracking.predictions(evaluated)
+    assert dict(zip(found.rows["value"], found.rows["clips"], strict=True)) == dict(
+        told.groupby("attribute.gender").size()
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from dfd import checkpoints, tracking
+from dfd.audit import audit
 from dfd.data import Table, face_corpus
 from dfd.errors import ManifestError
 from dfd.evaluation import FRAMES, Evaluation, evaluate, evaluate_and_record, score_clips, summarise
 from dfd.manifest import Manifest
 from dfd.metrics import calibrated, choose_threshold, clip_metrics, expected_calibration_error, fit_temperature
 from dfd.models import build
+from dfd.robustness import robustness
 from dfd.training import score_table
 from tests import face_corpora, stores
 from tests.conftest import TINY_MODEL, tiny_table
@@ -162,6 +164,16 @@ def test_a_trained_run_has_every_figure_and_its_temperature(tiny_store: Path) ->
     test = told[told["split"] == "test"]
     after = calibrated(test["p_fake"], meta.temperature)
     assert figures["test/ece_calibrated"] == pytest.approx(expected_calibration_error(test["label"], after))
+
+
+@pytest.mark.parametrize(("label", "said"), [(0, "has real clips alone"), (1, "has fakes alone")])
+def test_a_corpus_of_one_class_measures_no_detector(tiny_checkpoint: Path, label: int, said: str) -> None:
+    """Nothing of it is read: its clips are not on disk."""
+    clips = tuple(clip for clip in tiny_table(("a",)).manifest if clip.label == label)
+    loaded = checkpoints.load(str(tiny_checkpoint))
+    for measure in (evaluate, robustness, audit):
+        with pytest.raises(ManifestError, match=f"corpus 'a' {said}, and a detector is trained and measured on"):
+            measure(loaded, Manifest("a", clips))
 
 
 def test_an_evaluation_is_a_run_of_its_own_beside_the_checkpoints(own_store: Path) -> None:

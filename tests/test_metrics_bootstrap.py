@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn.metrics import f1_score, log_loss, precision_score, roc_auc_score
 
-from dfd.metrics import INTERVAL_METRICS, People, Ranking, clip_metrics, draws, intervals
+from dfd.metrics import (
+    INTERVAL_METRICS,
+    People,
+    Ranking,
+    clip_metrics,
+    draws,
+    expected_calibration_error,
+    intervals,
+)
+from dfd.metrics.intervals import FEWEST, RATES
 
 
 def pairs_of_people(count: int) -> tuple[list[str], list[str]]:
@@ -37,7 +46,6 @@ def test_intervals_hold_the_estimate_and_shrink_with_people() -> None:
         scores = ((generator.normal(labels * 1.5, 1) + 4) / 10).clip(0, 1)
         spans = intervals(labels, scores, [f"p{row // 2}" for row in range(2 * people)], 0.5, resamples=500)
         figures = clip_metrics(labels, scores, 0.5)
-        assert set(spans) == set(INTERVAL_METRICS)
         for name, (low, high) in spans.items():
             assert low <= figures[name] <= high, name
         return spans["auc"][1] - spans["auc"][0]
@@ -63,7 +71,8 @@ def test_frames_bring_no_certainty_of_their_own() -> None:
     people = People.of(targets, sources)
     clips = intervals(labels, scores, people, 0.5, resamples=300)
     frames = intervals(labels.repeat(5), scores.repeat(5), people.repeat(5), 0.5, resamples=300)
-    for name in INTERVAL_METRICS:
+    assert set(frames) == set(clips)
+    for name in clips:
         assert frames[name] == pytest.approx(clips[name]), name
 
 
@@ -88,8 +97,63 @@ def test_weights_are_resampled_arrays(rows: list[tuple[bool, int, int]], random:
         assert np.isnan(found[0])
 
 
+CURVE = ("auc", "average_precision", "eer", "tpr_at_fpr_1", "tpr_at_fpr_5")
+
+
+@given(levels)
+@settings(deadline=None)
+def test_every_figure_of_the_curves_under_weights_is_that_of_resampled_arrays(
+    rows: list[tuple[bool, int, int]],
+) -> None:
+    labels = np.array([int(fake) for fake, *_ in rows])
+    scores = np.array([level / 5 for _, level, _ in rows])
+    weights = np.array([weight for *_, weight in rows], dtype=np.float64)
+    columns = [column for column in (weights, weights + 1, np.ones(len(rows))) if both_weigh(labels, column)]
+    found = Ranking.of(labels, scores).figures(np.stack(columns, axis=1))
+    assert set(found) == set(CURVE)
+    for place, column in enumerate(columns):
+        taken = np.repeat(np.arange(len(rows)), column.astype(int))
+        expected = clip_metrics(labels[taken], scores[taken], 0.5)
+        for name in CURVE:
+            assert found[name][place] == pytest.approx(expected[name]), name
+
+
+def both_weigh(labels: np.ndarray, weights: np.ndarray) -> bool:
+    return all(weights[labels == label].sum() > 0 for label in (0, 1))
+
+
+def test_a_rate_that_allows_too_few_people_has_no_interval() -> None:
+    """It is nearly the maximum of the real clips' scores, which resamples repeat."""
+    generator = np.random.default_rng(0)
+
+    def told(people: int) -> set[str]:
+        labels = np.tile([0, 1], people)
+        scores = ((generator.normal(labels, 1) + 4) / 9).clip(0, 1)
+        return set(intervals(labels, scores, [f"p{row // 2}" for row in range(2 * people)], 0.5, resamples=50))
+
+    always = set(INTERVAL_METRICS) - set(RATES)
+    few, more, many = (int(FEWEST / rate) + change for rate, change in ((0.05, -1), (0.05, 0), (0.01, 0)))
+    assert told(few) == always
+    assert told(more) == always | {"tpr_at_fpr_5"}
+    assert told(many) == set(INTERVAL_METRICS)
+
+
+def test_the_calibration_error_has_no_interval_since_resamples_go_beyond_it() -> None:
+    """Honest probabilities, whose true error is 0: what is resampled is further from it than what was measured."""
+    generator = np.random.default_rng(0)
+    scores = generator.random(200)
+    labels = (generator.random(200) < scores).astype(int)
+    people = People.of([f"p{row}" for row in range(200)])
+    resampled = []
+    for column in np.concatenate(list(draws(people, labels, 200, seed=0)), axis=1).T:
+        taken = np.repeat(np.arange(200), column.astype(int))
+        resampled.append(expected_calibration_error(labels[taken], scores[taken]))
+    assert np.mean(np.array(resampled) > expected_calibration_error(labels, scores)) > 0.9
+    assert "ece" not in intervals(labels, scores, people, 0.5, resamples=50)
+
+
 def test_every_interval_is_that_of_resampled_arrays() -> None:
-    targets, sources = pairs_of_people(12)
+    targets, sources = pairs_of_people(120)
     labels = np.array([int(source != "") for source in sources])
     scores = np.random.default_rng(4).random(len(labels)).round(1)
     people = People.of(targets, sources)
@@ -106,8 +170,14 @@ def test_every_interval_is_that_of_resampled_arrays() -> None:
         values["f1"].append(f1_score(truth, said))
         values["auc"].append(roc_auc_score(truth, p_fake))
         values["log_loss"].append(log_loss(truth, p_fake.clip(1e-7, 1 - 1e-7)))
+        others = clip_metrics(truth, p_fake, 0.45)
+        for name in ("average_precision", "eer", "tpr_at_fpr_5"):
+            values[name].append(others[name])
     found = intervals(labels, scores, people, 0.45, resamples=60, seed=5)
+    assert {name for name, drawn in values.items() if drawn} == set(found)
     for name, drawn in values.items():
+        if not drawn:
+            continue
         assert found[name] == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975]))), name
 
 
@@ -175,5 +245,6 @@ def test_the_same_seed_gives_the_same_interval_in_any_order_of_clips() -> None:
     one = intervals(labels, scores, People.of(targets, sources), 0.5, resamples=200)
     mixed = People.of([targets[at] for at in order], [sources[at] for at in order])
     other = intervals(labels[order], scores[order], mixed, 0.5, resamples=200)
-    for name in INTERVAL_METRICS:
+    assert set(one) == set(other)
+    for name in one:
         assert one[name] == pytest.approx(other[name]), name

@@ -1,12 +1,14 @@
 """Slices: every value's figures, methods against all real clips, and the gap between the best and the worst."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from dfd.errors import ManifestError
-from dfd.metrics import slices
+from dfd.metrics import columns_to_slice_by, slices
 
 
 def predictions(people: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -87,3 +89,62 @@ def test_a_slice_that_most_resamples_lack_has_no_interval() -> None:
 def test_an_unknown_column_is_named_and_the_known_ones_too() -> None:
     with pytest.raises(ManifestError, match="no column 'gender' to slice by; they have corpus, clip_id"):
         slices(predictions(), "gender")
+
+
+def with_gender() -> pd.DataFrame:
+    """As `predictions`, of a corpus that says of two in three people whether they are women."""
+    table = predictions()
+    number = table["target_identity"].str.removeprefix("p").astype(int)
+    return table.assign(**{"attribute.gender": np.array(["", "female", "male"])[number % 3]})
+
+
+def test_an_attribute_of_the_corpus_goes_by_its_own_name() -> None:
+    table = with_gender()
+    found, same = slices(table, "gender"), slices(table, "attribute.gender")
+    assert found.column == same.column == "gender"
+    pd.testing.assert_frame_equal(found.rows, same.rows)
+    rows = found.rows.set_index("value")
+    assert list(rows.index) == ["", "female", "male"]
+    women = table[table["attribute.gender"] == "female"]
+    assert rows.loc["female", "auc"] == pytest.approx(roc_auc_score(women["label"], women["p_fake"]))
+
+
+def test_clips_of_which_nothing_is_known_are_a_row_and_make_no_gap() -> None:
+    table = with_gender()
+    nobody = table["attribute.gender"] == ""
+    table.loc[nobody, "p_fake"] = 1 - table.loc[nobody, "p_fake"]  # by far the worst
+    found = slices(table, "gender")
+    assert found.rows.set_index("value").loc["", "auc"] < found.rows["auc"].drop(index=0).min()
+    assert {gap.worst for gap in found.gaps} | {gap.best for gap in found.gaps} == {"female", "male"}
+
+
+def test_a_value_that_a_table_lacks_is_not_known() -> None:
+    """Two splits' predictions together have gaps where one of them has no such column."""
+    known = with_gender()
+    both = pd.concat([known, predictions().assign(clip_id=lambda rows: "other/" + rows["clip_id"])], ignore_index=True)
+    rows = slices(both, "gender").rows.set_index("value")
+    assert rows.loc["", "clips"] == len(predictions()) + (known["attribute.gender"] == "").sum()
+
+
+def test_columns_that_tell_clips_apart_are_offered() -> None:
+    table = with_gender().assign(**{"attribute.camera": "phone", "compression": "c23", "attribute.id": "x"})
+    assert columns_to_slice_by(table) == ["method", "gender"]
+    table["attribute.id"] = [str(row) for row in range(len(table))]
+    assert columns_to_slice_by(table) == ["method", "gender"], "as many values as clips are no slices"
+    one = table[table["method"].isin(["original", "easy"])].assign(**{"attribute.gender": "female"})
+    assert columns_to_slice_by(one) == []
+
+
+def test_slices_are_told_as_text_and_as_plain_json() -> None:
+    found = slices(with_gender(), "gender")
+    head, *rows = found.text.splitlines()
+    assert head.split()[0] == "gender"
+    assert [row.split()[0] for row in rows[:3]] == ["(not", "female", "male"]
+    assert rows[3].startswith("gap in accuracy: ")
+    assert rows[4].startswith("gap in AUC: ")
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert [row["value"] for row in told["slices"]] == ["", "female", "male"]
+    assert {gap["metric"] for gap in told["gaps"]} == {"accuracy", "auc"}
+    bare = slices(predictions().assign(kind=lambda rows: rows["label"].astype(str)), "kind")
+    told = json.loads(json.dumps(bare.to_json(), allow_nan=False))
+    assert [row["auc"] for row in told["slices"]] == [None, None]

@@ -66,6 +66,11 @@ def fit_temperature(labels: ArrayLike, p_fake: ArrayLike) -> float:
     return float(np.exp(found.x))
 
 
+def fits(temperature: float) -> bool:
+    """Whether a temperature was found inside the range: one at its ends says that no temperature fits."""
+    return 1.01 * COOLEST < temperature < HOTTEST / 1.01
+
+
 def calibrated(p_fake: ArrayLike, temperature: float) -> Floats:
     """(N,) p_fake with its logit divided by the temperature."""
     if not temperature > 0:

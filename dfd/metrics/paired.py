@@ -15,7 +15,8 @@ from scipy.stats import binomtest, norm, rankdata
 from dfd.errors import ManifestError
 from dfd.metrics.arrays import Floats, Ints, checked
 from dfd.metrics.intervals import RESAMPLES, interval
-from dfd.metrics.resampling import People, Ranking, draws
+from dfd.metrics.ranking import Ranking
+from dfd.metrics.resampling import People, draws
 
 KEY = ["corpus", "clip_id"]
 NEEDED = (*KEY, "label", "p_fake", "threshold", "target_identity", "source_identity")

@@ -7,8 +7,7 @@ everyone) people are drawn, and a fake comes as often as the product of its two 
 too sure: in simulation such 95 % intervals of AUC held the truth in 86 to 90 % of the cases with 12 to 30 people who
 differ, these in 94 %. Where people are joined in one long chain, these are too wide.
 
-Thousands of resamples cost little since none is made: a resample is a column of clip weights, and where each fake's
-score stands among the real clips' is worked out once.
+Thousands of resamples cost little since none is made: a resample is a column of clip weights.
 """
 
 from collections.abc import Iterator, Sequence
@@ -100,30 +99,3 @@ def _numbered(targets: Sequence[str], sources: Sequence[str] | None) -> tuple[In
     if (first < 0).any():
         raise ValueError("a clip has no target identity")
     return first, np.where(second == first, -1, second), len(known)  # a fake of oneself is of one person
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """Where every fake's score stands among the real clips' scores: AUC under any weights is then a sum."""
-
-    real: Ints  # (R,) real clips by rising score
-    fake: Ints  # (F,) fake clips by rising score
-    below: Ints  # (F,) real clips that score below each fake
-    upto: Ints  # (F,) real clips that score at or below it
-
-    @classmethod
-    def of(cls, labels: Ints, scores: Floats) -> Self:
-        """Rank the scores once."""
-        real, fake = (np.flatnonzero(labels == label) for label in (0, 1))
-        real, fake = real[np.argsort(scores[real])], fake[np.argsort(scores[fake])]
-        below, upto = (np.searchsorted(scores[real], scores[fake], side=side) for side in ("left", "right"))
-        return cls(real, fake, below, upto)
-
-    def auc(self, weights: Floats) -> Floats:
-        """(B,) Mann-Whitney AUC under (N, B) clip weights, ties counting half; NaN where a class weighs nothing."""
-        passed = np.zeros((len(self.real) + 1, weights.shape[1]))
-        np.cumsum(weights[self.real], axis=0, out=passed[1:])
-        fakes = weights[self.fake]
-        wins = np.einsum("fb,fb->b", fakes, passed[self.below]) + np.einsum("fb,fb->b", fakes, passed[self.upto])
-        pairs = passed[-1] * fakes.sum(axis=0)
-        return np.divide(wins / 2, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
