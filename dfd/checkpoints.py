@@ -5,6 +5,7 @@ length, the threshold, and where all of it came from.
 """
 
 import json
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,13 @@ def save(model: nn.Module, meta: CheckpointMeta, folder: Path) -> None:
     with atomic_dir(folder) as part:
         save_file(state, part / WEIGHTS)
         (part / META).write_text(meta.model_dump_json(indent=2), encoding="utf-8")
+
+
+def keep(run: tracking.Run, model: nn.Module, meta: CheckpointMeta) -> None:
+    """Store a checkpoint with the run that made it."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(model, meta, Path(folder) / tracking.CHECKPOINT)
+        run.folder(Path(folder) / tracking.CHECKPOINT, tracking.CHECKPOINT)
 
 
 def load(ref: str | Path) -> Checkpoint:

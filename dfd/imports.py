@@ -10,7 +10,6 @@ validation clips: the threshold is 0.5, as there, and no test figures come with 
 import hashlib
 import re
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +106,7 @@ def import_file(path: Path, temporal: Legacy | None = None, sequence_length: int
             dirty=code.dirty,
             run_id=run.run_id,
         )
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoints.save(published.model, meta, Path(folder) / tracking.CHECKPOINT)
-            run.folder(Path(folder) / tracking.CHECKPOINT, tracking.CHECKPOINT)
+        checkpoints.keep(run, published.model, meta)
         run.tags({"dfd.threshold": THRESHOLD})  # last: it marks a run whose checkpoint is whole
     run.register()
     return run.run_id

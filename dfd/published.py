@@ -71,6 +71,20 @@ def references() -> dict[str, pd.DataFrame]:
     return {"published accuracies": paper[columns], "the code's README": code[columns]}
 
 
+def by_data_set(metric: str) -> pd.DataFrame:
+    """Others' AUC or accuracy of whole data sets, to be shown beside measured figures.
+
+    Args:
+        metric: "auc" or "accuracy"; of any other nothing was published, and there are no rows.
+
+    Returns:
+        detector, trained_on, tested_on, compression, level, value, source.
+    """
+    frame = field()
+    chosen = frame[(frame["metric"] == metric) & frame["sequence_length"].isna()]
+    return chosen[["detector", "trained_on", "tested_on", "compression", "level", "value", "source"]]
+
+
 def auc_within_and_across() -> pd.DataFrame:
     """AUC of detectors trained on FaceForensics++, tested within it and across data sets.
 

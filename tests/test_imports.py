@@ -148,10 +148,12 @@ def test_the_try_page_offers_an_imported_detector_and_the_others_pass_it_by(publ
     import_file(published_pt)
     root = Path(__file__).resolve().parent.parent
     page = AppTest.from_file(str(root / "app.py"), default_timeout=120).run()
+    assert not page.exception
+    page.switch_page("pages/compare.py").run()
     assert [heading.value for heading in page.subheader] == ["No measured runs yet"]
     page.switch_page("pages/try_clip.py").run()
     assert not page.exception
-    assert page.selectbox(key="detector").options == [f"{Path(NAME).stem} · imported · 60 frames"]
+    assert page.multiselect(key="detectors").options == [f"{Path(NAME).stem} · imported · 60 frames"]
     page.switch_page("pages/runs.py").run()
     assert not page.exception
     assert [heading.value for heading in page.subheader] == ["No runs yet"]
