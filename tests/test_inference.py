@@ -1,21 +1,23 @@
 """From a clip to a verdict: the frames read, the face that counts, and never a number without one."""
 
 import dataclasses
+import gc
 import json
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dfd import inference
+from dfd import frames, inference, video
 from dfd.checkpoints import Checkpoint, load
 from dfd.errors import CheckpointError, VideoError
 from dfd.face_only import load_crops
 from dfd.faces import FaceFinder, face_clips
-from dfd.inference import Detector, Verdict, device_name
+from dfd.inference import Detector, Verdict, device_name, judge_together
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest
 from dfd.models import frame_permutation, to_input
@@ -194,6 +196,145 @@ def test_sessions_share_a_detector(checkpoint: Checkpoint, swaying: Path) -> Non
     for thread in threads:
         thread.join()
     assert [verdict.p_fake for verdict in seen] == pytest.approx([alone.p_fake] * 3)
+
+
+def two_people(path: Path) -> Path:
+    """A large head through the clip, and a smaller one that comes after four frames."""
+    pixels = videos.wall(12, 160, 320)
+    for at in range(12):
+        videos.put(pixels, at, 110, (85, 80))
+        if at >= 4:
+            videos.put(pixels, at, 80, (240, 80), flip=True)
+    write_video(path, pixels, 30)
+    return path
+
+
+def test_each_person_has_a_track_of_their_own(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    even = checkpoint.meta.recipe.model_copy(update={"sampling": "even", "detect_every": 1})
+    detector = Detector(changed(checkpoint, sequence_length=12, recipe=even, temperature=2.0), "cpu")
+    verdict = detector.judge(two_people(tmp_path / "two.mp4"))
+    first, second = verdict.tracks
+    assert (first.number, second.number) == (1, 2)
+    assert (len(first.face_clip.crops), len(second.face_clip.crops)) == (12, 8)
+    assert first.missed.tolist() == []
+    np.testing.assert_allclose(second.missed, np.arange(4) / 30, atol=0.001)
+    counts = max(verdict.tracks, key=lambda track: track.p_fake)
+    assert verdict.track == counts.number
+    assert (verdict.p_fake, verdict.face_clip) == (counts.p_fake, counts.face_clip)
+    odds = verdict.p_fake / (1 - verdict.p_fake)
+    assert verdict.calibrated == pytest.approx(odds**0.5 / (1 + odds**0.5), abs=1e-6)
+    told = json.loads(json.dumps(verdict.to_json(), allow_nan=False))
+    assert [track["p_fake"] for track in told["tracks"]] == [track.p_fake for track in verdict.tracks]
+    assert len(told["tracks"][1]["missed"]) == 4
+    assert told["frame_p_fake"] == told["tracks"][told["track"] - 1]["frame_p_fake"]
+    assert told["p_fake_calibrated"] == pytest.approx(verdict.calibrated, abs=1e-6)
+
+
+def test_a_person_seen_too_briefly_is_inconclusive_beside_one_who_is_judged(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    pixels = videos.wall(20, 160, 320)
+    for at in range(20):
+        videos.put(pixels, at, 110, (85, 80))
+        if at >= 11:
+            videos.put(pixels, at, 80, (240, 80), flip=True)
+    write_video(tmp_path / "brief.mp4", pixels, 30)
+    recipe = checkpoint.meta.recipe.model_copy(update={"detect_every": 1})
+    detector = Detector(changed(checkpoint, sequence_length=20, recipe=recipe), "cpu")
+    verdict = detector.judge(tmp_path / "brief.mp4")
+    assert [track.decision for track in verdict.tracks][1:] == ["inconclusive"]
+    assert verdict.tracks[1].p_fake is None
+    assert (verdict.track, verdict.decision) == (1, verdict.tracks[0].decision)
+    assert verdict.judged == 1
+    assert "2 faces were found, and one of them in enough frames to be judged" in verdict.message
+
+
+def assert_same(one: Verdict, other: Verdict) -> None:
+    """Two verdicts agree, but for the last bits that move with the size of MTCNN's batches."""
+    assert (one.decision, one.faces, one.track, one.checkpoint) == (
+        other.decision,
+        other.faces,
+        other.track,
+        other.checkpoint,
+    )
+    assert one.p_fake == pytest.approx(other.p_fake, abs=1e-3)
+    for ours, theirs in zip(one.tracks, other.tracks, strict=True):
+        assert ours.face_clip.track.indices.tolist() == theirs.face_clip.track.indices.tolist()
+        np.testing.assert_allclose(ours.face_clip.track.boxes, theirs.face_clip.track.boxes, atol=0.01)
+        np.testing.assert_allclose(ours.missed, theirs.missed)
+
+
+@pytest.mark.parametrize("sampling", ["consecutive", "even"])
+def test_detectors_that_judge_together_say_what_each_says_alone(
+    checkpoint: Checkpoint, tmp_path: Path, sampling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = two_people(tmp_path / "two.mp4")
+    recipe = checkpoint.meta.recipe.model_copy(update={"sampling": sampling})
+    reversed_colours = recipe.model_copy(update={"colour": "bgr"})
+    tighter = recipe.model_copy(update={"margin": 1.0})
+    detectors = [
+        Detector(changed(checkpoint, recipe=recipe), "cpu"),
+        Detector(changed(checkpoint, recipe=recipe, sequence_length=11), "cpu"),
+        Detector(changed(checkpoint, recipe=reversed_colours, sequence_length=11), "cpu"),
+        Detector(changed(checkpoint, recipe=tighter, sequence_length=6), "cpu"),
+    ]
+    alone = [detector.judge(clip) for detector in detectors]
+    opened: list[object] = []
+    decode = frames.iter_frames
+    monkeypatch.setattr(frames, "iter_frames", lambda *given, **named: opened.append(given) or decode(*given, **named))
+    looked: list[int] = []
+    detect = FaceFinder.detect
+    monkeypatch.setattr(
+        FaceFinder, "detect", lambda self, pixels, least=0.0: looked.append(len(pixels)) or detect(self, pixels, least)
+    )
+    together = judge_together(clip, detectors)
+    for one, other in zip(together, alone, strict=True):
+        assert_same(one, other)
+    assert [verdict.face_clip.recipe for verdict in together] == [each.checkpoint.meta.recipe for each in detectors]
+    assert len(opened) == 2, "once for each way of cutting, not once for each detector"
+    if sampling == "consecutive":
+        assert sum(looked) == 3 + 2, (
+            "frames 0, 5, 10 once for three detectors, and 0, 5 for the one that cuts otherwise"
+        )
+
+
+class GivenUp(BaseException):
+    """As Streamlit ends a script."""
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_judging_may_be_given_up_at_any_moment_and_leaves_nothing(
+    checkpoint: Checkpoint, swaying: Path, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not held:
+        monkeypatch.setattr(frames, "HELD_BYTES", 0)
+        monkeypatch.setattr(frames, "CHUNK_BYTES", 1)
+    detectors = [Detector(checkpoint, "cpu"), Detector(changed(checkpoint, sequence_length=8), "cpu")]
+    told: list[float] = []
+    whole = judge_together(swaying, detectors, progress=lambda fraction, _: told.append(fraction))
+    assert told == sorted(told)
+    for moment in range(1, len(told) + 1):
+        left = iter(range(moment - 1))
+
+        def give_up(fraction: float, message: str, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise GivenUp
+
+        try:
+            judge_together(swaying, detectors, progress=give_up)
+        except GivenUp as error:
+            assert not [decoder for decoder in decoders() if decoder not in video._idle], f"after {moment} reports"
+            del error
+        else:
+            pytest.fail("it was not given up")
+        assert not any(detector._lock.locked() or detector._finder._lock.locked() for detector in detectors)
+    again = judge_together(swaying, detectors)
+    assert [verdict.p_fake for verdict in again] == pytest.approx([verdict.p_fake for verdict in whole])
+
+
+def decoders() -> list[object]:
+    """The decoding processes that run."""
+    return [found for found in gc.get_objects() if type(found) is video._Decoder and found.alive]
 
 
 def test_judging_leaves_the_clip_and_its_folder_alone(checkpoint: Checkpoint, swaying: Path, tmp_path: Path) -> None:
