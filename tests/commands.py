@@ -1,6 +1,7 @@
 """The `dfd` command, in this process or as one of its own, and what it leaves behind."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,17 +14,25 @@ from dfd import cli
 def dfd(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
     """Run the command in this process; returns its exit code."""
     monkeypatch.setattr(sys, "argv", ["dfd", *map(str, arguments)])
+    handler = signal.getsignal(signal.SIGTERM)  # the command sets its own
     try:
         cli.main()
     except SystemExit as ended:
         return int(ended.code or 0)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
     return 0
 
 
 def preprocessing(root: Path, out: Path | str, *options: str, **environment: str) -> subprocess.Popen[str]:
-    """`dfd preprocess`, started in a process group of its own."""
+    """`dfd preprocess`, started."""
+    return started("preprocess", root, "--out", out, *options, **environment)
+
+
+def started(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """The command as a process of its own, in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "dfd.cli", "preprocess", str(root), "--out", str(out), *options],
+        [sys.executable, "-m", "dfd.cli", *map(str, arguments)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, **environment},

@@ -138,7 +138,7 @@ def test_sample_to_preprocess_to_train_to_evaluate(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The whole way, small: two corpora of eight people, one tiny experiment, another corpus to be tested on."""
-    assert dfd(monkeypatch, "sample", "--identities", "8", "--frames", "12") == 0
+    assert dfd(monkeypatch, "sample", "--identities", "8", "--frames", "12", "--difficulty", "0.3") == 0
     for corpus in ("sample-swap", "sample-reenact"):
         assert dfd(monkeypatch, "preprocess", corpus, "--json") == 0
     capsys.readouterr()

@@ -1,6 +1,5 @@
 """`dfd corpora`: thin verbs over the registry of corpora."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dfd.cli import shared
 from dfd.progress import printed
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Corpora under a name: add, list, check.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output, nothing else")]
 SHOWN = 3  # examples of what is missing or left out; --json has all
 
 
@@ -43,7 +42,7 @@ def add(
         int | None, typer.Option(min=0, max=1, help="csv, face_only: which number is fake, if labels are numbers")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="take the name from another corpus")] = False,
-    as_json: Json = False,
+    as_json: shared.Json = False,
 ) -> None:
     """Read a corpus, divide it into splits that share nobody, and keep it under a name."""
     from dfd.corpora import registry
@@ -63,11 +62,11 @@ def add(
         found = registry.add(
             name or root.resolve().name, root, kind, options=options, replace=replace, progress=progress
         )
-    _show(_facts(found), as_json, "\n".join(_lines(found)))
+    shared.show(_facts(found), as_json, "\n".join(_lines(found)))
 
 
 @app.command(name="list")
-def show(as_json: Json = False) -> None:
+def show(as_json: shared.Json = False) -> None:
     """List the corpora that were added, and the sample corpora."""
     from dfd.corpora import registry
 
@@ -75,11 +74,11 @@ def show(as_json: Json = False) -> None:
     lines = [f"{'name':<24}{'kind':<15}{'clips':>8}{'coverage':>10}  root"]
     lines += [f"{one.name:<24}{one.kind:<15}{one.clips:>8}{one.coverage:>10.1%}  {one.root}" for one in found]
     text = "\n".join(lines) if found else "no corpus yet; `dfd corpora add` and `dfd sample` make some"
-    _show([_facts(one) for one in found], as_json, text)
+    shared.show([_facts(one) for one in found], as_json, text)
 
 
 @app.command()
-def check(name: str, as_json: Json = False) -> None:
+def check(name: str, as_json: shared.Json = False) -> None:
     """Look at a corpus again: who leaks, what is gone, what is new. Exit code 1 if anything is."""
     from dataclasses import asdict
 
@@ -93,7 +92,7 @@ def check(name: str, as_json: Json = False) -> None:
     if lines:
         lines.append("`dfd corpora add --replace` reads the corpus anew")
     text = "\n".join([*lines, f"{name}: {'sound' if found.sound else 'not sound'}, coverage {found.coverage:.1%}"])
-    _show({**asdict(found), "sound": found.sound}, as_json, text)
+    shared.show({**asdict(found), "sound": found.sound}, as_json, text)
     if not found.sound:
         raise typer.Exit(1)
 
@@ -125,7 +124,3 @@ def _some(what: str, names: Iterable[str]) -> list[str]:
         return []
     more = ", ..." if len(listed) > SHOWN else ""
     return [f"{len(listed)} {what}: {', '.join(listed[:SHOWN])}{more}"]
-
-
-def _show(facts: Any, as_json: bool, text: str) -> None:
-    typer.echo(json.dumps(facts) if as_json else text)
