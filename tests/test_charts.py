@@ -96,6 +96,22 @@ def test_seeds_are_points_around_one_line_through_their_mean() -> None:
     assert list(bands(figure)[0].y) == pytest.approx([0.9, 0.9, 0.5, 0.5]), "the band spans the intervals of all seeds"
 
 
+@pytest.mark.parametrize("part", ["head", "backbone"])
+def test_another_head_or_backbone_is_a_line_of_its_own(part: str) -> None:
+    """Neither the LSTM's line nor its shuffled control's takes in a GRU, or another trunk, as if it were a seed."""
+    usual = {"head": "LSTM", "backbone": "resnext50_32x4d"}
+    other = usual | {"head": {"head": "GRU"}, "backbone": {"backbone": "resnet18"}}[part]
+    rows = [
+        {**row("swap", length, 0.6, control=control, seed=seed), **made_of}
+        for seed, made_of in enumerate((usual, other))
+        for control in ("", "shuffled frames")
+        for length in (10, 20)
+    ]
+    points = charts.length_points(pd.DataFrame(rows), "accuracy")
+    assert points.groupby("line")[part].nunique().tolist() == [1, 1, 1, 1]
+    assert {f"swap · {other[part]}", f"swap · shuffled frames · {other[part]}"} < set(points["line"])
+
+
 def test_runs_without_the_metric_are_left_out(runs: pd.DataFrame) -> None:
     runs.loc[0, "test/accuracy"] = np.nan
     ids = charts.length_points(runs, "accuracy")["run_id"]
@@ -186,12 +202,37 @@ def test_the_verdict_scale_marks_the_score(p_fake: float, colour: str) -> None:
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(0, 0.4), (0.4, 1)]
 
 
-def test_importance_is_signed_and_the_current_frame_picked_out() -> None:
-    figure = charts.frame_importance(np.array([0.3, -0.2, 0.1]), current=1, times=[0.0, 0.1, 0.2])
-    (bars,) = figure.data
+def test_weights_are_signed_and_the_current_frame_picked_out() -> None:
+    figure = charts.frame_weights(np.array([0.3, -0.2, 0.1]), [0.1, 0.0, -0.1], current=1, times=[0.0, 0.1, 0.2])
+    bars, marks = figure.data
     assert [custom[0] for custom in bars.customdata] == [0, 1, 2]
     assert bars.marker.color[1] == charts.REAL, "negative speaks for real, and this is the current frame"
     assert bars.marker.color[0].startswith("rgba(213,94,0,")
+    assert list(marks.y) == [0.1, 0.0, -0.1]
+
+
+def test_a_single_frame_has_no_mark_for_being_left_out() -> None:
+    (bars,) = charts.frame_weights([0.3], [float("nan")], current=0, times=[0.0]).data
+    assert list(bars.y) == [0.3]
+
+
+def test_the_verdict_so_far_changes_colour_where_it_crosses_the_threshold() -> None:
+    (trace,) = charts.verdict_so_far([0.0, 0.1, 0.2], [0.4, 0.6, 0.7], threshold=0.6, current=2).data
+    assert list(trace.marker.color) == [charts.REAL, charts.FAKE, charts.FAKE]
+    assert trace.marker.size[2] > trace.marker.size[0]
+
+
+def test_other_orders_stand_beside_the_order_that_was_read() -> None:
+    others, own = charts.other_orders(0.9, [0.2, 0.8, 0.4], threshold=0.5).data
+    assert list(others.y) == [0.2, 0.4, 0.8]
+    assert list(own.y) == [0.9]
+    assert own.marker.color == charts.FAKE
+
+
+def test_parts_of_the_face_are_told_from_their_size() -> None:
+    bars, marks = charts.face_parts(["eyes", "mouth"], [0.7, 0.3], [0.1, 0.2]).data
+    assert (list(bars.y), list(bars.x)) == (["eyes", "mouth"], [0.7, 0.3])
+    assert list(marks.x) == [0.1, 0.2]
 
 
 def test_the_confusion_matrix_shows_counts_and_shares_in_their_cells() -> None:

@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dfd.charts.style import NEUTRAL, corpus_colours, styled, tint
+from dfd.charts.style import NEUTRAL, corpus_colours, share, styled, tint
 from dfd.glossary import METRICS, Metric, metric
+from dfd.metrics import thinned
 
 DASHES = {"": "solid", "mean pool": "dash", "shuffled frames": "dot"}
 SYMBOLS = {"": "circle", "mean pool": "square", "shuffled frames": "triangle-up"}
 REFERENCES = {"published accuracies": "diamond-open", "the code's README": "star-open"}
 DODGE = {"mean pool": -0.01, "shuffled frames": 0.01}  # of the axis, so that controls do not hide each other
 OPENS_RUN = "click a point to open its run"
+PLAIN, PLAIN_HEAD = "resnext_lstm", "LSTM"  # what a line without a model's name is; every other model is named
+ALIKE = ["corpus", "model", "backbone", "head", "control", "sequence_length"]  # runs that differ in none are seeds
 
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:
@@ -29,18 +32,32 @@ def length_points(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """The finished measurements of one metric: one row a run.
 
     Returns:
-        run_id, corpus, model, control, line (its name in the legend), sequence_length, seed, value, low, high (95 %
-        interval; NaN where the run has none), x (its place on the axis), sorted as drawn.
+        run_id, corpus, model, backbone, head, control, line (its name in the legend), sequence_length, seed, value,
+        low, high (95 % interval; NaN where the run has none), x (its place on the axis), sorted as drawn.
     """
-    table = runs.reindex(columns=["run_id", "corpus", "model", "control", "sequence_length", "seed"]).copy()
+    table = runs.reindex(columns=["run_id", *ALIKE, "seed"]).copy()
     for column, source in (("value", f"test/{name}"), ("low", f"test/{name}_low"), ("high", f"test/{name}_high")):
         table[column] = pd.to_numeric(runs[source]) if source in runs else np.nan
     table = table[table["value"].notna() & table["sequence_length"].notna()]
-    table["control"] = table["control"].fillna("")
+    parts = ["backbone", "head", "control"]
+    table[parts] = table[parts].astype(object).fillna("")
     table["line"] = _line_names(table)
     span = table["sequence_length"].max() - table["sequence_length"].min()
     table["x"] = table["sequence_length"] + span * table["control"].map(DODGE).astype(float).fillna(0)
     return table.sort_values(["corpus", "control", "line", "sequence_length", "seed"], ignore_index=True)
+
+
+def own_points(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The measurements of one metric of detectors without a sequence length: the user's own, which take a clip whole.
+
+    Returns:
+        run_id, corpus, model, value, low, high; one row a run.
+    """
+    table = runs.reindex(columns=["run_id", "corpus", "model", "sequence_length"]).copy()
+    for column, source in (("value", f"test/{name}"), ("low", f"test/{name}_low"), ("high", f"test/{name}_high")):
+        table[column] = pd.to_numeric(runs[source]) if source in runs else np.nan
+    table = table[table["value"].notna() & table["sequence_length"].isna()].drop(columns="sequence_length")
+    return table.sort_values(["corpus", "model"], ignore_index=True)
 
 
 def accuracy_by_length(
@@ -52,8 +69,9 @@ def accuracy_by_length(
     """A test metric against sequence length: one line for each corpus and control, 95 % intervals, others' points.
 
     Where several runs (seeds) share a length each is a point, the line runs through their mean and the band spans all
-    their intervals. Points carry their run id as `customdata[0]`. Accuracies of others are hollow, never joined, and
-    drawn for the metric accuracy alone, since nothing else was published by length.
+    their intervals; of very many runs `MOST_POINTS` are drawn as points. Points carry their run id as `customdata[0]`.
+    A detector of the user's own, which has no length, is a level line. Accuracies of others are hollow, never joined,
+    and drawn for the metric accuracy alone, since nothing else was published by length.
 
     Args:
         runs: as from `tracking.runs()`.
@@ -61,38 +79,49 @@ def accuracy_by_length(
         references: some of `published.references()`.
         colours: of all corpora, from `corpus_colours`.
     """
-    points, look = length_points(runs, name), metric(name)
-    colours = colours or corpus_colours(points["corpus"])
+    points, own, look = length_points(runs, name), own_points(runs, name), metric(name)
+    colours = colours or corpus_colours([*points["corpus"], *own["corpus"]])
     lines = [line for _, line in points.groupby("line", sort=False)]
     figure = go.Figure()
     for line in lines:
         figure.add_traces(_interval(line, colours))
     for line in lines:
-        figure.add_traces([_mean_line(line, colours), _run_markers(line, colours, look)])
+        figure.add_traces(
+            [_mean_line(line, colours), _run_markers(thinned(line, share(len(line), len(points))), colours, look)]
+        )
     figure.add_traces(_legend(points, colours))
     lengths = sorted(points["sequence_length"].unique())
     for series, figures in (references or {}).items() if name == "accuracy" else ():
         figure.add_trace(_reference(series, figures))
         lengths = sorted({*lengths, *figures["sequence_length"]})
+    for row in own.to_dict("records"):
+        figure.add_trace(_level_line(row, colours[row["corpus"]], look, lengths or [0, 1]))
     figure.update_xaxes(title="Sequence length (frames)", tickvals=lengths, showgrid=False)
     figure.update_yaxes(title=f"{look.label} on test clips", tickformat=".0%" if look.percent else ".2f")
     return styled(figure, height=460, hovermode="closest")
 
 
 def _line_names(points: pd.DataFrame) -> pd.Series:
-    """Corpus, then what sets the line apart: the control, or the model where a corpus has several."""
+    """Corpus, then what sets the line apart: the control, or the model where it is not plain or there are several; and
+    the head and the backbone where the model has others, so that no line joins two of them as if they were seeds.
+    """
     plain = points[points["control"] == ""]
     models = plain.groupby("corpus")["model"].nunique()
-    return pd.Series(
-        [
-            " · ".join(
-                part for part in (row.corpus, row.control or (row.model if models[row.corpus] > 1 else "")) if part
-            )
-            for row in points.itertuples()
-        ],
-        index=points.index,
-        dtype=object,
-    )
+    alike = points.groupby(["corpus", "model", "control"])
+    heads, backbones = (alike[part].transform("nunique") for part in ("head", "backbone"))
+    names = []
+    for row, several_heads, several_backbones in zip(points.itertuples(), heads > 1, backbones > 1, strict=True):
+        parts = [row.corpus, row.control or _model_name(row.model, models[row.corpus])]
+        if (several_heads or row.model == PLAIN) and row.head != PLAIN_HEAD:
+            parts.append(row.head)
+        if several_backbones:
+            parts.append(row.backbone)
+        names.append(" · ".join(dict.fromkeys(part for part in parts if part)))
+    return pd.Series(names, index=points.index, dtype=object)
+
+
+def _model_name(model: str, models: int) -> str:
+    return model if models > 1 or model != PLAIN else ""
 
 
 def _interval(line: pd.DataFrame, colours: Mapping[str, str]) -> list[go.Scatter]:
@@ -161,6 +190,28 @@ def _run_markers(line: pd.DataFrame, colours: Mapping[str, str], look: Metric) -
         customdata=[[run_id] for run_id in line["run_id"]],
         text=texts,
         hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _level_line(own: dict[str, Any], colour: str, look: Metric, lengths: list[float]) -> go.Scatter:
+    """A detector without a sequence length: a line over all lengths, and its interval as a bar at the line's end."""
+    text = f"<b>{own['model']}</b> on {own['corpus']}<br>{look.label} {look.write(own['value'])}"
+    bars: dict[str, Any] = {}
+    if pd.notna(own["low"]):
+        text += f" (95 %: {look.write(own['low'])} to {look.write(own['high'])})"
+        up, down = own["high"] - own["value"], own["value"] - own["low"]
+        bars = {"error_y": {"array": [0, up], "arrayminus": [0, down], "color": tint(colour, 0.4), "thickness": 1}}
+    return go.Scatter(
+        x=[lengths[0], lengths[-1]],
+        y=[own["value"]] * 2,
+        name=f"{own['corpus']} · {own['model']}",
+        mode="lines+markers",
+        line={"color": colour, "width": 1.5, "dash": "longdashdot"},
+        marker={"size": 7, "symbol": "line-ew-open", "color": colour},
+        customdata=[[own["run_id"]]] * 2,
+        text=[f"{text}<br>it takes a clip whole<br><i>{OPENS_RUN}</i>"] * 2,
+        hovertemplate="%{text}<extra></extra>",
+        **bars,
     )
 
 

@@ -7,12 +7,27 @@ import plotly.graph_objects as go
 REAL, FAKE = "#2A7DBF", "#D55E00"
 NEUTRAL = "#7B8794"
 CORPUS_PALETTE = ("#12977A", "#8C6BC8", "#B07D12", "#C2578F", "#5C8A2E", "#6B7C93")
+MOST_POINTS = 500  # runs that a chart draws one by one; of more, these are taken evenly
+RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
 def corpus_colours(corpora: Iterable[str]) -> dict[str, str]:
     """A colour for each corpus, by the order of their names; given all corpora, filters never change a colour."""
     names = sorted(set(corpora))
     return {name: CORPUS_PALETTE[i % len(CORPUS_PALETTE)] for i, name in enumerate(names)}
+
+
+def share(part: int, whole: int) -> int:
+    """How many of `MOST_POINTS` a part of the rows gets, at least one."""
+    return max(1, round(MOST_POINTS * part / whole))
+
+
+def run_look(place: int) -> dict[str, str]:
+    """Colour and dash of the run that was chosen at this place, from 0, where runs and not corpora are compared."""
+    return {
+        "color": CORPUS_PALETTE[place % len(CORPUS_PALETTE)],
+        "dash": RUN_DASHES[place % len(RUN_DASHES)],
+    }
 
 
 def tint(colour: str, alpha: float) -> str:

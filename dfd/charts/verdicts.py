@@ -1,12 +1,17 @@
-"""One clip: its score, what each frame says, and how much each counts."""
+"""One clip: its score, and what each frame says, by one detector or by several."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dfd.charts.style import FAKE, NEUTRAL, REAL, styled, tint
+from dfd.charts.style import FAKE, NEUTRAL, REAL, run_look, styled, tint
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up")  # of detectors, to tell them apart without colour
+
+Numbers = Sequence[float] | NDArray[np.float32] | NDArray[np.float64]
 
 
 def verdict_scale(p_fake: float, threshold: float) -> go.Figure:
@@ -31,9 +36,10 @@ def verdict_scale(p_fake: float, threshold: float) -> go.Figure:
 
 
 def p_fake_over_time(
-    times: Sequence[float] | NDArray[np.float64],
-    p_fake: Sequence[float] | NDArray[np.float32],
+    times: Numbers,
+    p_fake: Numbers,
     threshold: float,
+    missed: Numbers = (),
 ) -> go.Figure:
     """What each frame says: p_fake in [0, 1] against seconds, coloured by its side of the threshold.
 
@@ -41,7 +47,87 @@ def p_fake_over_time(
         times: (T,) seconds from the clip's start.
         p_fake: (T,).
         threshold: drawn as a dashed line; at or above it is fake.
+        missed: (M,) seconds of frames that were read and do not show the face; crosses at the foot.
     """
+    figure = p_fake_line(*_with_gaps(times, p_fake, missed), threshold, 7, "%{x:.2f} s: p_fake %{y:.3f}")
+    figure.add_hline(
+        y=threshold,
+        line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
+        annotation={"text": f"threshold {threshold:.3f}", "xanchor": "right", "yanchor": "bottom"},
+    )
+    _add_missed(figure, missed)
+    figure.update_xaxes(title="Time in the clip (s)")
+    figure.update_yaxes(title="p_fake of the frame")
+    return styled(figure, height=280)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFrames:
+    """What one detector says along a clip."""
+
+    label: str
+    times: Numbers  # (T,) seconds from the clip's start
+    p_fake: Numbers  # (T,) in [0, 1]
+    threshold: float
+    missed: Numbers  # (M,) seconds of frames that were read and do not show the face
+
+
+def p_fake_of_detectors(lines: Sequence[ScoredFrames]) -> go.Figure:
+    """p_fake against seconds of several detectors, each with its own threshold as a thin line of its colour.
+
+    A mark is filled where the frame is at or above the detector's threshold. Crosses at the foot are frames in which
+    one of them, at least, was shown no face.
+    """
+    figure = go.Figure()
+    for place, line in enumerate(lines):
+        colour, symbol = run_look(place)["color"], SYMBOLS[place % len(SYMBOLS)]
+        times, values = _with_gaps(line.times, line.p_fake, line.missed)
+        figure.add_scatter(
+            x=times,
+            y=values,
+            name=line.label,
+            legendgroup=line.label,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={
+                "size": 8,
+                "color": colour,
+                "symbol": [symbol if value >= line.threshold else f"{symbol}-open" for value in values],
+                "line": {"width": 1.5, "color": colour},
+            },
+            hovertemplate="p_fake %{y:.3f}, threshold " + f"{line.threshold:.3f}",
+        )
+        figure.add_hline(y=line.threshold, line={"color": tint(colour, 0.8), "width": 1.25, "dash": "dot"})
+    _add_missed(figure, sorted({float(time) for line in lines for time in line.missed}))
+    figure.update_xaxes(title="Time in the clip (s)", showgrid=False, ticksuffix=" s", hoverformat=".2f")
+    figure.update_yaxes(title="p_fake of the frame", range=[-0.06, 1.03], tickformat=".1f")
+    return styled(figure, height=360).update_layout(margin={"t": 8 + 24 * len(lines)})
+
+
+def _with_gaps(times: Numbers, p_fake: Numbers, missed: Numbers) -> tuple[list[float], list[float]]:
+    """Times and values in order, with NaN where a face is missed, so that no line is drawn across."""
+    known = {float(time): float("nan") for time in missed}
+    known |= {float(time): float(value) for time, value in zip(times, p_fake, strict=True)}
+    ordered = sorted(known)
+    return ordered, [known[time] for time in ordered]
+
+
+def _add_missed(figure: go.Figure, missed: Numbers) -> None:
+    if len(missed):
+        figure.add_scatter(
+            x=np.asarray(missed, dtype=float),
+            y=np.full(len(missed), -0.03),
+            name="no face",
+            mode="markers",
+            marker={"symbol": "x-thin", "size": 7, "color": NEUTRAL, "line": {"width": 1.5, "color": NEUTRAL}},
+            hovertemplate="%{x:.2f} s: no face here<extra></extra>",
+            showlegend=True,
+        )
+        figure.update_yaxes(range=[-0.07, 1.03])
+
+
+def p_fake_line(times: Numbers, p_fake: Numbers, threshold: float, size: int | list[int], hover: str) -> go.Figure:
+    """p_fake (T,) against seconds (T,), each mark, `size` px large, in the colour of its side of the threshold."""
     values = np.asarray(p_fake, dtype=float)
     figure = go.Figure()
     figure.add_hrect(y0=threshold, y1=1, fillcolor=tint(FAKE, 0.06), line_width=0, layer="below")
@@ -51,41 +137,9 @@ def p_fake_over_time(
         y=values,
         mode="lines+markers",
         line={"color": tint(NEUTRAL, 0.6), "width": 1.5},
-        marker={"color": [FAKE if value >= threshold else REAL for value in values], "size": 7},
-        hovertemplate="%{x:.2f} s: p_fake %{y:.3f}<extra></extra>",
+        marker={"color": [FAKE if value >= threshold else REAL for value in values], "size": size},
+        hovertemplate=f"{hover}<extra></extra>",
         showlegend=False,
     )
-    figure.add_hline(
-        y=threshold,
-        line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
-        annotation={"text": f"threshold {threshold:.3f}", "xanchor": "right", "yanchor": "bottom"},
-    )
-    figure.update_xaxes(title="Time in the clip (s)", showgrid=False)
-    figure.update_yaxes(title="p_fake of the frame", range=[-0.03, 1.03], tickformat=".1f")
-    return styled(figure, height=280)
-
-
-def frame_importance(
-    values: Sequence[float] | NDArray[np.float32], current: int, times: Sequence[float] | NDArray[np.float64]
-) -> go.Figure:
-    """How much each frame adds to the score, as bars, the current frame picked out; `customdata[0]` is the frame.
-
-    Args:
-        values: (T,) signed, positive speaks for fake.
-        current: frame in [0, T).
-        times: (T,) seconds, for the hover text.
-    """
-    colours = [FAKE if value >= 0 else REAL for value in values]
-    figure = go.Figure()
-    figure.add_bar(
-        x=np.arange(len(values)) + 1,
-        y=np.asarray(values, dtype=float),
-        marker={"color": [colour if i == current else tint(colour, 0.35) for i, colour in enumerate(colours)]},
-        customdata=[[i, float(time)] for i, time in enumerate(times)],
-        hovertemplate="frame %{x} at %{customdata[1]:.2f} s: %{y:+.3f}<extra></extra>",
-        showlegend=False,
-    )
-    figure.update_xaxes(title="Frame", showgrid=False, tickformat="d")
-    figure.update_yaxes(title="Towards fake", exponentformat="power")
-    figure.update_layout(bargap=0.25)
-    return styled(figure, height=250, hovermode="closest")
+    figure.update_xaxes(showgrid=False)
+    return figure.update_yaxes(range=[-0.03, 1.03], tickformat=".1f")
