@@ -1,23 +1,23 @@
 """Attribution: what a verdict rests on, over the face and over time."""
 
-from functools import partial
-
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
-from dfd import attribution, charts
-from dfd.attribution import Attribution
+from dfd import attribution
+from dfd.attribution.timeline import Timeline
 from dfd.glossary import METHODS, TERMS
-from pages.ui import clips, frame, judging, store
+from pages.ui import clips, explained, frame, judging, store, truth
+from pages.ui.explained import Seen
 from pages.ui.judging import Tried
-
-KEPT = 6  # attributions a session keeps
 
 
 def choose() -> Tried:
-    """The clip last tried; while there is none, one chosen here."""
-    if "tried" not in st.session_state:
+    """The clip that a link names, else the one last tried; while there is none, one chosen here."""
+    run_id, ref = st.query_params.get("run"), st.query_params.get("clip")
+    last: Tried | None = st.session_state.get("tried")
+    if run_id and ref and (last is None or (last.run_id, last.clip.ref) != (run_id, ref)):
+        with store.told():
+            last = st.session_state["tried"] = judging.judge(clips.of_corpus(ref), run_id)
+    if last is None:
         left, right = st.columns([2, 3], gap="large")
         with left, store.told():
             run_id = judging.detector_picker(runs)
@@ -29,56 +29,43 @@ def choose() -> Tried:
             with store.told():
                 st.session_state["tried"] = judging.judge(clip, run_id)
         st.rerun()
-    return st.session_state["tried"]
+    if last.clip.ref:  # an upload is nobody else's, and has no link
+        st.query_params.update({"run": last.run_id, "clip": last.clip.ref})
+    return last
 
 
-def explain(tried: Tried, method: str) -> Attribution:
-    """The attribution of the tried clip by one method, from this session's memory where it is there."""
-    memory: dict[tuple[str, ...], Attribution] = st.session_state.setdefault("attributions", {})
-    key = (tried.clip.sha256, tried.run_id, method)
-    if key not in memory:
-        detector = judging.detector(tried.run_id)
-        with judging.stages(METHODS[method].label) as report:
-            memory[key] = attribution.explain(detector.checkpoint, tried.verdict.face_clip, method, progress=report)
-        while len(memory) > KEPT:
-            memory.pop(next(iter(memory)))
-    return memory[key]
-
-
-def pick_frame(key: str) -> None:
-    """Move the slider to the bar that was clicked."""
-    points = st.session_state["importance"].selection.points
-    if points:
-        st.session_state[key] = points[0]["customdata"][0] + 1
+def place_of(key: str, last: int) -> int:
+    """The current frame: where the slider is, at first where the link says."""
+    asked = st.query_params.get("frame", "")
+    if key not in st.session_state and asked.isdecimal():
+        st.session_state[key] = min(max(int(asked), 1), last)
+    place = 1 if last == 1 else st.slider("Frame", 1, last, key=key, help="The frames scored, in order.")
+    if place > 1 or asked:
+        st.query_params["frame"] = str(place)
+    return place - 1
 
 
 @st.fragment
-def browse(found: Attribution, pictures: NDArray[np.uint8], tried: Tried) -> None:
-    """The current frame, large, and the importance of all; moving the slider draws only this anew."""
+def browse(seen: list[Seen], told: Timeline, tried: Tried) -> None:
+    """The current frame, large, and the verdict along time; moving the slider draws only this anew."""
     face = tried.verdict.face_clip
-    times, last = face.track.times, len(pictures)
+    times, last = face.track.times, len(face.crops)
     key = f"frame_of_{last}"
-    place = 0 if last == 1 else st.slider("Frame", 1, last, key=key, help="The frames scored, in order.") - 1
-    left, middle, right = st.columns([3, 3, 5], gap="medium")
-    left.image(
-        pictures[place],
-        width="stretch",
-        caption=f"Heat map, frame {place + 1} of {last}, {times[place]:.2f} s",
-        alt=f"Heat map over the face in frame {place + 1}",
-    )
-    middle.image(
+    place = place_of(key, last)
+    columns = st.columns([3] * (1 + len(seen)) + [5 if len(seen) == 1 else 4], gap="medium")
+    for column, one in zip(columns, seen, strict=False):
+        column.image(
+            one.pictures[place],
+            width="stretch",
+            caption=f"{one.label}, frame {place + 1} of {last}, {times[place]:.2f} s",
+            alt=f"{one.label}: heat map over the face in frame {place + 1}",
+        )
+    columns[-2].image(
         face.crops[place], width="stretch", caption="The crop as scored", alt=f"Face crop of frame {place + 1}"
     )
-    with right:
-        st.markdown("**Importance over time**", help=TERMS["importance"])
-        st.plotly_chart(
-            charts.frame_importance(found.frames, place, times),
-            key="importance",
-            on_select=partial(pick_frame, key),
-            selection_mode="points",
-            config={"displayModeBar": False},
-            alt="Importance of each frame for the verdict, the current one picked out",
-        )
+    with columns[-1]:
+        explained.show_over_face(seen[0].found, tried)
+    explained.show_over_time(told, tried.verdict.threshold, place, key)
 
 
 frame.title("Attribution", "What does a verdict rest on: which parts of the face, in which frames?")
@@ -98,19 +85,20 @@ if tried.verdict.p_fake is None:
     frame.hint("There is no score to explain: the detector gave none for this clip.", "person_off")
     st.stop()
 
+face = tried.verdict.face_clip
 with store.told():
     offered = attribution.views(judging.detector(tried.run_id).checkpoint.model)
 with st.container(horizontal=True, gap="large"):
-    method = st.segmented_control(
+    method = st.selectbox(
         "Method",
         offered,
-        default="gradcam",
-        required=True,
         format_func=lambda name: METHODS[name].label,
         key="method",
         bind="query-params",
         help=" ".join(METHODS[name].help for name in offered),
+        width=240,
     )
+    beside = explained.beside_picker(runs, tried, method, offered)
     opacity = st.slider("Heat map opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", width=260)
     with st.container(
         width="content", horizontal=True, gap="small", vertical_alignment="bottom", height=64, border=False
@@ -122,18 +110,27 @@ with st.container(horizontal=True, gap="large"):
             st.badge("looked at", color="orange")
 
 with store.told():
-    found = explain(tried, method)
-pictures = attribution.overlays(found, tried.verdict.face_clip.crops, opacity=opacity)
-browse(found, pictures, tried)
+    found = explained.maps(tried, method)
+    told = explained.over_time(tried, found)
+    seen = [Seen(METHODS[method].label, found, attribution.overlays(found, face.crops, opacity=opacity))]
+    if beside is not None:
+        other = explained.maps(beside.tried, beside.method)
+        seen.append(Seen(beside.label, other, attribution.overlays(other, face.crops, opacity=opacity)))
+browse(seen, told, tried)
 
 legend = TERMS["heat map" if METHODS[method].signed else "unsigned map"]
-st.subheader("Every frame", anchor=False, help=legend)
-frame.strip(pictures, tried.verdict.face_clip.track.times, "Heat map")
+for one in seen:
+    st.subheader("Every frame" if len(seen) == 1 else one.label, anchor=False, help=legend)
+    frame.strip(one.pictures, face.track.times, "Heat map")
+explained.downloads(seen[0], told, tried)
+
+truth.show(found, tried)
 
 st.subheader("How to read this", anchor=False)
 st.markdown(f"{METHODS[method].help} {legend}")
 st.markdown(f"**Target** {found.target}  \n**Baseline** {found.baseline or 'none; this method needs no baseline'}")
-st.markdown(f"**Over time** {found.over_time}. {TERMS['importance']}")
+st.markdown(f"**Over time** {TERMS['importance']} {TERMS['so far']} {TERMS['orders']}")
+st.markdown(f"**Over the face** {TERMS['parts']}")
 if found.completeness_error is not None:
     st.metric("Completeness error", f"{found.completeness_error:.1%}", help=TERMS["completeness"], width="content")
-st.caption(f"Computed in {found.seconds:.1f} s")
+st.caption(f"Computed in {found.seconds:.1f} s, over time in {told.seconds:.1f} s")

@@ -5,7 +5,7 @@ import streamlit as st
 
 from dfd.charts import metrics_in
 from dfd.glossary import metric
-from pages.ui import frame, run_details, store
+from pages.ui import frame, registry, run_details, store
 
 STATUSES = {"FINISHED": "finished", "RUNNING": "running", "FAILED": "failed", "KILLED": "stopped"}
 SHOWN = ("accuracy", "auc")
@@ -71,6 +71,8 @@ def metric_column(name: str) -> dict:
     return st.column_config.NumberColumn(look.label, format="percent" if look.percent else "%.3f", help=look.help)
 
 
+SECTIONS = {"All runs": choose, "Registered": registry.show}
+
 frame.title("Runs", "Every training run in the store, and everything that is known of each.")
 runs = store.runs()
 store.follow(runs)
@@ -84,7 +86,15 @@ runs = runs.assign(
 )
 asked = st.query_params.get("run")
 if asked is None:
-    choose(runs)
+    section = st.segmented_control(
+        "Section",
+        list(SECTIONS),
+        default="All runs",
+        required=True,
+        key="runs_section",
+        label_visibility="collapsed",
+    )
+    SECTIONS[section](runs)
     st.stop()
 
 if st.button("All runs", icon=":material/arrow_back:", type="tertiary"):

@@ -1,14 +1,10 @@
-"""Try a clip: pick a detector and a clip, watch it being judged, see the verdict and what it rests on."""
-
-import json
+"""Try a clip: pick detectors and a clip, watch it being judged, see the verdicts and what they rest on."""
 
 import streamlit as st
 
-from dfd import charts
-from dfd.glossary import TERMS
-from pages.ui import clips, frame, judging, store
+from pages.ui import clips, frame, judging, picked, store, try_feedback, try_frames, try_report, try_verdicts
 
-frame.title("Try a clip", "What does a detector say of a video, frame by frame, and on which pictures of the face?")
+frame.title("Try a clip", "What do detectors say of a video, frame by frame, and on which pictures of the face?")
 runs = store.judges()
 if not (runs["checkpoint"] != "").any():
     store.follow(runs, store.judges)
@@ -17,45 +13,32 @@ if not (runs["checkpoint"] != "").any():
 
 left, right = st.columns([2, 3], gap="large")
 with left, store.told():
-    run_id = judging.detector_picker(runs)
-    clip = clips.picker()
+    run_ids = judging.detectors_picker(runs)
+    clip = clips.picker(max((judging.meta(run_id).recipe.max_frames for run_id in run_ids), default=None))
     if clip:
-        clips.preview(clip)
+        picked.preview(clip)
 
 with right, store.told():
-    if clip is None:
-        frame.hint("Choose a clip; the verdict appears here.", "movie")
+    if not run_ids or clip is None:
+        frame.hint("Choose a clip; the verdict appears here." if run_ids else "Choose a detector.", "movie")
         st.stop()
-    tried = judging.judge(clip, run_id)
-    st.session_state["tried"] = tried
-    judging.verdict_card(tried)
+    found = judging.judge_all(clip, run_ids)
+    names = [judging.detector_name(runs, run_id) for run_id in run_ids]
+    if len(found) == 1:
+        try_verdicts.one(found[0])
+    else:
+        try_verdicts.several(found, names)
+    place = try_report.focus_picker(names)
+    tried = st.session_state["tried"] = found[place]
     with st.container(horizontal=True, vertical_alignment="center"):
         if tried.verdict.p_fake is not None:
             st.page_link("pages/attribution.py", label="What did it look at?", icon=":material/blur_on:")
-        st.download_button(
-            "Verdict as JSON",
-            json.dumps({**tried.verdict.to_json(), "clip": clip.name}, indent=2),
-            file_name="verdict.json",
-            mime="application/json",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-        )
-    judging.cautions(tried)
+        try_report.downloads(found, names)
+    try_verdicts.cautions(found, names)
+    try_feedback.form(tried, names[place])
 
-verdict = tried.verdict
-if verdict.face_clip is None:
-    st.stop()
-
-times = verdict.face_clip.track.times
-if verdict.p_fake is not None:
-    st.subheader("Frame by frame", anchor=False, help=TERMS["p_fake"])
-    st.plotly_chart(
-        charts.p_fake_over_time(times, verdict.frame_p_fake, verdict.threshold),
-        config={"displaylogo": False},
-        key="over_time",
-        alt="p_fake of each scored frame over the clip's time, with the threshold",
-    )
-
-st.subheader("The crops it scored", anchor=False, help="Exactly these pixels went into the detector, in this order.")
-frame.strip(verdict.face_clip.crops, times, "Face crop")
+if len(found) > 1:
+    try_frames.side_by_side(found, names)
+track = try_frames.track_picker(tried)
+if track is not None:
+    try_frames.closer(tried.verdict, track, alone=len(found) == 1)

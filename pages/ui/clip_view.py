@@ -12,11 +12,10 @@ from dfd.corpora.inventory import Corpus
 from dfd.glossary import TERMS
 from dfd.video import VideoInfo, probe
 from pages.ui import corpora, frame
-from pages.ui.clips import PLAYABLE
 from pages.ui.face_clips import COLOURS, wall
+from pages.ui.picked import PLAYABLE, SENT, about
 
 CONTAINERS = {".mp4", ".m4v", ".mov", ".webm"}  # that every current browser knows
-SENT = 200 * 2**20  # bytes of a clip that a browser is sent, since it is sent whole
 STRIP = 24  # crops of one clip
 BESIDE = 8  # other clips of the same people
 
@@ -96,10 +95,7 @@ def _original_player(place: str) -> None:
         frame.hint(f"It is larger than {SENT >> 20} MB; open it where it lies.", "videocam_off")
     else:
         st.video(place, muted=True, loop=True, width="stretch" if info.width > info.height else 460, alt="The clip")
-    st.caption(
-        f"{info.width} × {info.height} px, {info.duration:.1f} s at {info.fps:.0f} frames a second, {info.codec}  \n"
-        f":material/folder: {corpora.literal(place)}"
-    )
+    st.caption(f"{about(info)}  \n:material/folder: {corpora.literal(place)}")
 
 
 @st.cache_data(max_entries=100, show_spinner=False)

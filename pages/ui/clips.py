@@ -1,83 +1,65 @@
-"""Choosing a clip: an upload, kept in a folder of the session and gone with it, or a test clip of the sample corpus."""
+"""Choosing a clip: an upload, kept in a folder of the session and gone with it, a test clip, or one of `DFD_CLIPS`."""
 
 import atexit
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dfd.errors import DfdError, ManifestError
+from dfd.clip_folder import clip_folder, listed, within
+from dfd.corpora import registry
+from dfd.errors import ManifestError
 from dfd.manifest import Clip, read_manifest
 from dfd.paths import data_dir
-from dfd.video import VideoInfo, probe
+from pages.ui.picked import Picked, digest
 
 TYPES = ["mp4", "mov", "avi", "mkv", "webm", "gif", "mpg", "mpeg", "m4v"]
-PLAYABLE = {"h264", "vp8", "vp9", "av1"}  # by every current browser
+FORMATS = "MP4, MOV, AVI, MKV, WebM, GIF or MPEG"
 SAMPLES_SHOWN = 12
+SAMPLES, FOLDER = "Sample clips", "On this server"
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """A clip to be judged; `truth` is what the corpus says of it, to be shown after the verdict only."""
+def picker(frames: int | None = None) -> Picked | None:
+    """Upload, sample or a clip of the server's folder; None until one is chosen.
 
-    path: Path
-    name: str
-    sha256: str
-    truth: str | None = None
+    Args:
+        frames: Of a clip that are looked at, at most, to be said before an upload; None: not said.
 
-
-def picker() -> Picked | None:
-    """Upload or sample; None until one is chosen."""
-    samples = _samples(data_dir() / "sample")
-    sources = ["Upload", "Sample clips"] if samples else ["Upload"]
+    Raises:
+        VideoError: the server's folder is not there.
+    """
+    samples, folder = _samples(data_dir() / "sample"), clip_folder()
+    sources = ["Upload", *([SAMPLES] if samples else []), *([FOLDER] if folder else [])]
     source = st.segmented_control(
         "Clip", sources, default=sources[0], required=True, key="clip_source", persist_state="session"
     )
-    return _upload() if source == "Upload" else _sample(samples)
+    if source == SAMPLES:
+        return _sample(samples)
+    return _of_folder(folder) if source == FOLDER and folder else _upload(frames)
 
 
-def preview(clip: Picked) -> None:
-    """What the clip is, and a player where browsers can play it.
+def of_corpus(ref: str) -> Picked:
+    """A clip of a registered corpus by CORPUS:CLIP_ID, as links name it.
 
     Raises:
-        VideoError: it is no video, or damaged; the message names it as the user does.
+        ManifestError: there is no such corpus or clip, or its file is gone.
     """
-    with named(clip):
-        info = _probe(clip.path, clip.sha256)
-    if clip.path.suffix.lower() == ".gif":
-        st.image(str(clip.path), width="stretch", alt=f"The clip {clip.name}")
-    elif info.codec in PLAYABLE:
-        st.video(str(clip.path), muted=True, loop=True, alt=f"The clip {clip.name}")
-    else:
-        st.caption(f"Browsers cannot play {info.codec}; the frames that are scored appear with the verdict.")
-    st.caption(
-        f"{info.width} × {info.height} px, {info.duration:.1f} s at {info.fps:.0f} frames a second, {info.codec}"
-    )
+    corpus, _, clip_id = ref.partition(":")
+    clip = next((clip for clip in registry.get(corpus).manifest() if clip.clip_id == clip_id), None)
+    if clip is None:
+        raise ManifestError(f"corpus '{corpus}' has no clip '{clip_id}'; the link may be of another store")
+    if not clip.path.is_file():
+        raise ManifestError(f"{clip.path} is gone; `dfd corpora check {corpus}` says what else is")
+    return _picked(clip, f"{clip_id} of {corpus}")
 
 
-@contextmanager
-def named(clip: Picked) -> Iterator[None]:
-    """Let complaints about the clip's temporary file speak of the clip by the user's name for it."""
-    try:
-        yield
-    except DfdError as error:
-        raise type(error)(str(error).replace(str(clip.path), clip.name)) from None
-
-
-@st.cache_data(max_entries=20, show_spinner=False)
-def _probe(_path: Path, sha256: str) -> VideoInfo:
-    return probe(_path)
-
-
-def _upload() -> Picked | None:
+def _upload(frames: int | None) -> Picked | None:
+    of_it = f", of any length; its first {frames} frames are looked at" if frames else ""
     file = st.file_uploader(
-        f"A video of one person's face, up to {st.get_option('server.maxUploadSize')} MB",
+        f"A video with a face: {FORMATS}, up to {st.get_option('server.maxUploadSize')} MB{of_it}",
         type=TYPES,
         key="upload",
         on_change=_forget,
@@ -139,9 +121,35 @@ def _sample(samples: list[Clip]) -> Picked | None:
         return None
     _forget()
     clip = samples[place]
-    digest = hashlib.sha256(clip.path.read_bytes()).hexdigest()
+    return _picked(clip, f"Sample {place + 1} of {clip.corpus}")
+
+
+def _of_folder(folder: Path) -> Picked | None:
+    names = _listed(folder)
+    name = st.selectbox(
+        "A clip of the folder that this server offers",
+        names,
+        index=None,
+        placeholder="Choose one" if names else f"There is no {FORMATS} file in it",
+        key="folder_clip",
+        persist_state="session",
+        help="The environment variable DFD_CLIPS of the server names the folder; nothing outside it can be chosen.",
+    )
+    if name is None:
+        return None
+    _forget()
+    path = within(folder, name)
+    return Picked(path, name, digest(path))
+
+
+@st.cache_data(ttl=10, max_entries=2, show_spinner=False)
+def _listed(folder: Path) -> list[str]:
+    return listed(folder, {f".{ending}" for ending in TYPES})
+
+
+def _picked(clip: Clip, name: str) -> Picked:
     truth = f"{clip.label.word} ({clip.method})" if clip.method != "original" else clip.label.word
-    return Picked(clip.path, f"Sample {place + 1} of {clip.corpus}", digest, truth)
+    return Picked(clip.path, name, digest(clip.path), truth, f"{clip.corpus}:{clip.clip_id}")
 
 
 @st.cache_data(ttl=30, max_entries=1, show_spinner=False)

@@ -61,7 +61,7 @@ def noted() -> Iterator[None]:
 
 def literal(text: str) -> str:
     """A name as it is, not as Markdown."""
-    return re.sub(r"([^\w\s/])", r"\\\1", text)
+    return re.sub(r"([!-.:-@\[-^`{-~])", r"\\\1", text)  # Markdown has backslashes before ASCII alone
 
 
 def empty() -> None:

@@ -31,7 +31,8 @@ def wake(module: str) -> None:
 def title(heading: str, lead: str) -> None:
     """The head of a page: its name, and in a sentence what it is for."""
     if INSIDE not in st.session_state:
-        st.session_state[ASKED] = ((st.context.url or "").rstrip("/").rpartition("/")[2], st.query_params.to_dict())
+        query = {key: st.query_params.get_all(key) for key in st.query_params}  # a list's every value
+        st.session_state[ASKED] = ((st.context.url or "").rstrip("/").rpartition("/")[2], query)
         st.switch_page("app.py")
     st.title(heading, anchor=False)
     st.markdown(f":gray[{lead}]")

@@ -7,8 +7,10 @@ import streamlit as st
 
 from dfd import charts, metrics, tracking
 from dfd.errors import StoreError
-from dfd.glossary import METRICS, TERMS, metric
-from pages.ui import frame, store
+from dfd.glossary import METRICS, TERMS
+from dfd.own_detector import KEPT_AS
+from pages.ui import frame, mistakes, model_card, registry, robustness, store
+from pages.ui.figures import figure
 
 STATUS_COLOURS = {"finished": "green", "running": "blue", "failed": "red"}
 
@@ -18,21 +20,25 @@ def show(run: pd.Series) -> None:
     st.header(run["name"], anchor=False)
     with st.container(horizontal=True, gap="small"):
         st.badge(run["status"], color=STATUS_COLOURS.get(run["status"], "gray"))
-        for fact in (run["corpus"], run["control"] or run["model"], f"{run['sequence_length']:.0f} frames"):
+        frames = "whole clips" if pd.isna(run["sequence_length"]) else f"{run['sequence_length']:.0f} frames"
+        for fact in (run["corpus"], run["control"] or run["model"], frames):
             st.badge(fact, color="gray")
-        if run["registered"]:
-            st.badge(f"{tracking.REGISTERED} version {run['registered']}", icon=":material/verified:", color="gray")
+        registry.badges(run)
     st.space("small")
     with store.told():
+        registry.promotion(run)
         _figures(run)
         _on_test_clips(run)
+        robustness.show(run)
         st.fragment(_learning, run_every=4 if run["status"] == "running" else None)(run["run_id"])
+        model_card.show(run)
         left, right = st.columns(2, gap="large")
         with left:
             _parameters(run["run_id"])
         with right:
             _data(run["run_id"])
             _origin(run)
+            model_card.elsewhere(run)
 
 
 def _figures(run: pd.Series) -> None:
@@ -42,12 +48,7 @@ def _figures(run: pd.Series) -> None:
         return
     with st.container(horizontal=True, gap="medium"):
         for name in names:
-            look = metric(name)
-            low, high = run.get(f"test/{name}_low"), run.get(f"test/{name}_high")
-            span = "" if low is None or pd.isna(low) else f"95 %: {look.write(low)} to {look.write(high)}"
-            with st.container(width=150, gap=None):
-                st.metric(look.label, look.write(run[f"test/{name}"]), help=look.help)
-                st.caption(span)
+            figure(run, name)
 
 
 def _on_test_clips(run: pd.Series) -> None:
@@ -77,6 +78,7 @@ def _on_test_clips(run: pd.Series) -> None:
             key="roc",
             alt="Share of fakes found against share of real clips called fake, for every threshold",
         )
+    mistakes.show(run["run_id"], clips, explainable=bool(run["checkpoint"]))
 
 
 def _learning(run_id: str) -> None:
@@ -112,7 +114,14 @@ def _origin(run: pd.Series) -> None:
     st.subheader("Make it again", anchor=False)
     file = _experiment_file(run)
     checkout = "" if commit == "unknown" else f"git checkout {commit[:12]}\n"
-    st.code(f"{checkout}dfd train {file or 'experiment.yaml'}", language=None, wrap_lines=True)
+    again = f"dfd train {file or 'experiment.yaml'}"
+    if run["kind"] == tracking.OWN:
+        again = f"dfd evaluate {run['corpus']} --detector {tracking.artifact(run['run_id'], KEPT_AS)}"
+    st.code(f"{checkout}{again}", language=None, wrap_lines=True)
+    if run["checkpoint"]:
+        st.caption(
+            f"`dfd rebuild {run['run_id']}` checks its clips, trains it anew and compares the weights bit by bit."
+        )
     if tags.get("dfd.dirty") == "true":
         st.caption("The code had changes that were not committed.")
     if "dfd.backbone_run" in tags:

@@ -1,4 +1,4 @@
-"""The dashboard as a person uses it: compare, open a run, try a clip, see what the verdict rests on."""
+"""The dashboard as a person uses it: overview, compare, open a run, try a clip, see what the verdict rests on."""
 
 import re
 import time
@@ -21,17 +21,30 @@ def heading(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", name=text, exact=True)).to_be_visible()
 
 
-def test_compare_shows_every_run_in_the_theme_of_the_system(page: Page, scheme: str) -> None:
+def to_compare(page: Page) -> None:
+    """Go to Compare, and wait until it has a point for each of the store's runs."""
+    page.get_by_role("link", name="Compare").first.click()
     heading(page, "Compare")
-    expect(page.locator(".js-plotly-plot")).to_be_visible()
-    page.wait_for_function(f"document.querySelectorAll('{POINTS}').length >= 8")  # one for each of the store's runs
+    page.wait_for_function(f"document.querySelectorAll('{POINTS}').length >= 8")
+
+
+def test_the_overview_leads_to_the_best_checkpoint(page: Page) -> None:
+    heading(page, "Overview")
+    heading(page, "Best checkpoint of each data set")
+    page.get_by_role("link", name="Run", exact=True).first.click()
+    heading(page, "Runs")
+    heading(page, "Confusion matrix")
+    expect(page).to_have_url(re.compile(r"/runs\?run=[0-9a-f]{32}$"))
+
+
+def test_compare_shows_every_run_in_the_theme_of_the_system(page: Page, scheme: str) -> None:
+    to_compare(page)
     expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
 
 
 @pytest.mark.parametrize("scheme", ["dark"], indirect=True)
 def test_a_click_on_a_point_opens_its_run(page: Page) -> None:
-    heading(page, "Compare")
-    page.wait_for_function(f"document.querySelectorAll('{POINTS}').length >= 8")
+    to_compare(page)
     box = page.locator(POINTS).first.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -57,7 +70,8 @@ def test_an_upload_becomes_a_verdict_and_a_heat_map_for_each_frame(page: Page, f
     heading(page, "Every frame")
     maps = page.get_by_alt_text(re.compile(r"^Heat map at "))
     expect(maps).to_have_count(frames)
-    page.get_by_text("Integrated gradients", exact=True).first.click()
+    page.get_by_role("combobox", name=re.compile("Method")).click()
+    page.get_by_role("option", name="Integrated gradients").click()
     expect(page.get_by_text("Completeness error")).to_be_visible()
     expect(maps).to_have_count(frames)
 
@@ -105,8 +119,8 @@ def test_a_link_to_a_run_may_be_the_first_thing_that_a_server_is_asked_for(
 
 @pytest.mark.parametrize("scheme", ["dark"], indirect=True)
 def test_a_narrow_window_has_nothing_cut_off_at_its_side(page: Page) -> None:
+    heading(page, "Best checkpoint of each data set")
+    to_compare(page)
     page.set_viewport_size({"width": 420, "height": 900})
-    heading(page, "Compare")
-    page.wait_for_function(f"document.querySelectorAll('{POINTS}').length >= 8")
     main = page.get_by_test_id("stMain")
     assert main.evaluate("element => element.scrollWidth <= element.clientWidth")

@@ -14,7 +14,11 @@ from tests.browser.conftest import PATIENCE, serving
 
 pytestmark = pytest.mark.browser
 
-PLAYING = "video => new Promise(done => { video.onplaying = () => done(video.videoWidth); video.play() })"
+# Its width once it plays; a script that waits has no time limit of Playwright's.
+PLAYING = """video => Promise.race([
+  video.play().then(() => video.videoWidth),
+  new Promise((_, fail) => setTimeout(fail, 60000, new Error("the video does not play"))),
+])"""
 
 
 @pytest.fixture(scope="module")

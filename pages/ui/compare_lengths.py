@@ -1,0 +1,98 @@
+"""A metric against sequence length, a line for each corpus, with controls and published accuracies."""
+
+import pandas as pd
+import streamlit as st
+
+from dfd import charts, published
+from dfd.glossary import TERMS, metric
+from pages.ui import compare_parts
+from pages.ui.compare_parts import Shown
+
+
+def show(runs: pd.DataFrame, shown: Shown) -> None:
+    """The chart of a metric, its numbers as a table, and what others report."""
+    corpora = sorted(set(runs["corpus"]) - {""})
+    references = published.references()
+    controls = [name for name in charts.DASHES if name and (runs["control"] == name).any()]
+    with st.container(horizontal=True, gap="medium"):
+        name = shown.metric(charts.metrics_in(runs), key="metric")
+        chosen = shown.pills("Corpora", corpora, key="corpora", default=corpora, help="Each has a colour of its own.")
+        beside = shown.pills("Controls", controls, key="controls", default=controls, help=TERMS["controls"])
+        extra = shown.pills(
+            "Reference",
+            list(references),
+            key="reference",
+            disabled=name != "accuracy",
+            help=TERMS["published"] + " Nothing but accuracy was published by sequence length.",
+        )
+    selected = runs[runs["corpus"].isin(chosen) & runs["control"].isin(["", *beside])]
+    others = {series: references[series] for series in extra if name == "accuracy"}
+    _chart(selected, name, others, corpora)
+    _numbers(selected, name)
+    _others()
+
+
+def _chart(selected: pd.DataFrame, name: str, others: dict[str, pd.DataFrame], corpora: list[str]) -> None:
+    figure = charts.accuracy_by_length(selected, name, others, charts.corpus_colours(corpora))
+    event = compare_parts.chart(
+        figure,
+        key="length_chart",
+        name=f"{name}-by-sequence-length",
+        on_select="rerun",
+        selection_mode="points",
+        alt=f"{metric(name).label} on test clips against sequence length, a line for each corpus and control.",
+    )
+    compare_parts.open_picked(event)
+    st.caption(f"{metric(name).help} {TERMS['interval']}")
+    if others:
+        sources = "; ".join(source for figures in others.values() for source in figures["source"].unique())
+        st.caption(f"{TERMS['published']} Source: {sources}.")
+
+
+def _numbers(selected: pd.DataFrame, name: str) -> None:
+    points = pd.concat([charts.length_points(selected, name), charts.own_points(selected, name)], ignore_index=True)
+    compare_parts.limit(len(points))
+    st.subheader("The same numbers", anchor=False)
+    table = points.assign(run=lambda rows: "/runs?run=" + rows["run_id"])
+    look = compare_parts.number(name)
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_order=["corpus", "control", "model", "head", "sequence_length", "seed", "value", "low", "high", "run"],
+        column_config={
+            "corpus": "Corpus",
+            "control": st.column_config.TextColumn("Control", help=TERMS["controls"]),
+            "model": "Model",
+            "head": "Head",
+            "sequence_length": st.column_config.NumberColumn("Frames", help=TERMS["sequence length"]),
+            "seed": "Seed",
+            "value": st.column_config.NumberColumn(metric(name).label, format=look, help=metric(name).help),
+            "low": st.column_config.NumberColumn("95 % from", format=look, help=TERMS["interval"]),
+            "high": st.column_config.NumberColumn("to", format=look),
+            "run": st.column_config.LinkColumn("Run", display_text="open"),
+        },
+        alt=f"{metric(name).label} of each run",
+    )
+    compare_parts.download(table.drop(columns="run"), f"{name}-by-sequence-length.csv")
+
+
+def _others() -> None:
+    with st.expander("What others report", icon=":material/menu_book:"):
+        st.caption(TERMS["others"])
+        st.dataframe(
+            published.auc_within_and_across(),
+            hide_index=True,
+            column_order=["detector", "compression", "level", published.WITHIN, *published.ACROSS, "source"],
+            placeholder="–",
+            column_config={
+                "detector": "Detector",
+                "compression": st.column_config.TextColumn("Trained at", help="Compression of the clips."),
+                "level": st.column_config.TextColumn("Level", help="Of frames or of videos."),
+                **{
+                    data: st.column_config.NumberColumn(data, format="%.3f")
+                    for data in (published.WITHIN, *published.ACROSS)
+                },
+                "source": "Source",
+            },
+            alt="AUC that others report, within and across data sets",
+        )
