@@ -23,8 +23,9 @@ from torch import nn
 from dfd import demo
 from dfd.config import Stage, read_experiment
 from dfd.data import face_corpus
+from dfd.device import best_device
 from dfd.faces import FaceFinder
-from dfd.models import best_device, build
+from dfd.models import build
 from dfd.progress import Printer
 from dfd.sweep import members
 from dfd.training import fit, score

@@ -1,0 +1,200 @@
+"""The dashboard on a large store, beside MLflow's own search of the same store, and under many sessions at once.
+
+    python -m benchmarks.many_runs HOME MANY
+    python -m benchmarks.dashboard MANY [--repeats 5] [--sessions 5]
+    python -m benchmarks.dashboard HOME --trying 20 --clip CLIP
+
+A headless Chromium drives the real app. Once each page was opened in a session, the first of a process, all is warm:
+
+- page: from asking for its address, in a new window, to its title shown (first paint) and to its script's end (whole)
+- change: from another metric, or a word in the search of Runs, to its script's end
+- mlflow: `MlflowClient.search_runs` through all runs, in this process; and its first page of 1,000, as its own UI asks
+- memory: of the dashboard's process (RSS), with `--sessions` windows that have opened every page
+- trying: `--trying` windows give a clip to Try at the same moment; every one of them must come to a verdict
+
+Limits: first paint 1.5 s, a change 0.5 s, 1 GiB for 5 sessions, no session without a verdict. Exit code 1 if one is
+missed.
+"""
+
+import argparse
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from mlflow.tracking import MlflowClient
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from benchmarks.browser import QUIET, chromium, served
+from benchmarks.timing import line, timed
+
+PAGES = {
+    "": "Overview",
+    "compare": "Compare",
+    "try_clip": "Try a clip",
+    "attribution": "Attribution",
+    "datasets": "Data sets",
+    "runs": "Runs",
+}
+PAINT, CHANGE, MEMORY = 1.5, 0.5, 1024  # s, s, MiB
+PATIENCE = 120_000  # ms
+LONGEST = 1200  # s that sessions may wait for a verdict
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+# Times, in ms of the page's clock, at which the script began to run and last came to an end since `watch`.
+WATCH = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  window.seen = {began: null, ended: null, asked: performance.now()};
+  new MutationObserver(() => {
+    const idle = app.dataset.testScriptState === 'notRunning';
+    if (!idle && window.seen.began === null) window.seen.began = performance.now();
+    if (idle && window.seen.began !== null) window.seen.ended = performance.now();
+  }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
+}"""
+
+
+@contextmanager
+def driven(home: Path) -> Iterator[tuple[str, psutil.Process, Browser]]:
+    """The dashboard of a home: its address, its process, and a headless browser."""
+    path = chromium()
+    if path is None:
+        raise SystemExit("no Chromium on this machine; install Debian's package chromium")
+    expect.set_options(timeout=PATIENCE)
+    with served(home) as (address, process), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=QUIET)
+        yield address, psutil.Process(process), browser
+        browser.close()
+
+
+def window(browser: Browser) -> Page:
+    """A window of a person of their own: another session."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE)
+    return page
+
+
+def opened(page: Page, address: str, title: str) -> tuple[float, float]:
+    """Seconds to the page's title, and to its script's end."""
+    started = time.perf_counter()
+    page.goto(address, wait_until="commit")
+    page.get_by_role("heading", name=title, exact=True).first.wait_for()
+    painted = time.perf_counter() - started
+    page.locator(IDLE).wait_for()
+    return painted, time.perf_counter() - started
+
+
+def changed(page: Page, act: Callable[[], None]) -> float:
+    """Seconds from an act of the user's to the end of the script that it starts."""
+    page.evaluate(WATCH)
+    act()
+    page.wait_for_function("window.seen.ended !== null")
+    page.wait_for_timeout(300)  # a second run may follow the first: it counts
+    page.locator(IDLE).wait_for()
+    return float(page.evaluate("window.seen.ended - window.seen.began")) / 1000
+
+
+def metric_changes(page: Page, address: str, repeats: int) -> list[float]:
+    """Seconds of choosing one metric after the other on Compare."""
+    opened(page, f"{address}/compare", "Compare")
+    taken = []
+    for at in range(repeats):
+        page.get_by_role("combobox", name=re.compile("^(Selected .*)?Metric")).first.click()
+        option = page.get_by_role("option").nth(1 + at % 3)
+        taken.append(changed(page, option.click))
+    return taken
+
+
+def searches(page: Page, address: str, repeats: int) -> list[float]:
+    """Seconds of narrowing the table of Runs by a word."""
+    opened(page, f"{address}/runs", "Runs")
+    field = page.get_by_label("Search").first
+    return [changed(page, lambda word=f"seed {at + 1}": field.fill(word)) for at in range(repeats)]  # type: ignore[misc]
+
+
+def measure(home: Path, repeats: int, sessions: int) -> bool:
+    """Pages, changes, memory and MLflow's search; prints a table and says whether every limit is kept."""
+    kept = True
+    with driven(home) as (address, process, browser):
+        first = window(browser)
+        for path, title in PAGES.items():
+            opened(first, f"{address}/{path}", title)
+        for path, title in PAGES.items():
+            taken = [opened(first, f"{address}/{path}", title) for _ in range(repeats)]
+            painted, whole = zip(*taken, strict=True)
+            print(line(f"{title}: first paint (limit {PAINT})", painted))
+            print(line(f"{title}: whole", whole))
+            kept &= statistics.median(painted) <= PAINT
+        for name, taken in (
+            ("Compare: another metric", metric_changes(first, address, repeats)),
+            ("Runs: a word to search", searches(first, address, repeats)),
+        ):
+            print(line(f"{name} (limit {CHANGE})", taken))
+            kept &= statistics.median(taken) <= CHANGE
+        for _ in range(sessions - 1):
+            another = window(browser)
+            for path, title in PAGES.items():
+                opened(another, f"{address}/{path}", title)
+        held = process.memory_info().rss / 2**20
+        print(line(f"memory with {sessions} sessions (limit {MEMORY})", [held], "MiB"))
+        kept &= held <= MEMORY
+    print(line("mlflow: search_runs, all", [timed(lambda: search(home, None)) for _ in range(min(3, repeats))]))
+    print(line("mlflow: search_runs, first 1,000", [timed(lambda: search(home, 1)) for _ in range(repeats)]))
+    return kept
+
+
+def search(home: Path, pages: int | None) -> int:
+    """MLflow's own search, in pages of 1,000; returns how many runs it found."""
+    client = MlflowClient(f"sqlite:///{(home / 'mlruns' / 'mlflow.db').resolve().as_posix()}")
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    found, token, read = 0, None, 0
+    while pages is None or read < pages:
+        page = client.search_runs(ids, max_results=1000, page_token=token)
+        found, token, read = found + len(page), page.token, read + 1
+        if not token:
+            break
+    return found
+
+
+def trying(home: Path, clip: Path, count: int) -> bool:
+    """Windows that give a clip to Try at once; prints how long they waited, and says whether all had a verdict."""
+    with driven(home) as (address, process, browser):
+        pages = [window(browser) for _ in range(count)]
+        for page in pages:
+            opened(page, f"{address}/try_clip", "Try a clip")
+        before, started = process.memory_info().rss / 2**20, time.perf_counter()
+        for page in pages:
+            page.locator("input[type=file]").first.set_input_files(clip)
+        waited: dict[int, float] = {}
+        most = before
+        while len(waited) < count and time.perf_counter() - started < LONGEST:
+            for at, page in enumerate(pages):
+                if at not in waited and page.get_by_role("heading", name="The crops it scored").count():
+                    waited[at] = time.perf_counter() - started
+            most = max(most, process.memory_info().rss / 2**20)
+            time.sleep(0.1)
+    print(line(f"{len(waited)} of {count} sessions: from the clip to the verdict", list(waited.values())))
+    print(line("memory before", [before], "MiB"))
+    print(line("memory, most", [most], "MiB"))
+    return len(waited) == count
+
+
+def main() -> int:
+    """Measure, print; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=5)
+    parser.add_argument("--trying", type=int, default=0, help="only this: sessions that try a clip at once")
+    parser.add_argument("--clip", type=Path)
+    asked = parser.parse_args()
+    if asked.trying:
+        if asked.clip is None:
+            parser.error("--trying needs --clip")
+        return 0 if trying(asked.home, asked.clip, asked.trying) else 1
+    return 0 if measure(asked.home, asked.repeats, asked.sessions) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
