@@ -16,7 +16,7 @@ $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt requirements-cluster.txt
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt requirements-cluster.txt requirements-remote.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
 
@@ -29,7 +29,7 @@ app: $(VENV)/.runtime  ## the dashboard alone, on what is in the store
 	$(BIN)/dfd app --port $(PORT)
 
 test: $(VENV)/.dev check  ## formatting, lint, types and every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -25,8 +25,16 @@ class ExperimentError(DfdError):
     """An experiment file with an unknown key or an impossible value."""
 
 
+class LaunchError(DfdError):
+    """A training that cannot be started or stopped from here."""
+
+
 class CheckpointError(DfdError):
     """A checkpoint that is missing, damaged or does not fit."""
+
+
+class DetectorError(DfdError):
+    """A detector of the user's own that does not keep to what was agreed."""
 
 
 class StoreError(DfdError):

@@ -34,7 +34,7 @@ def main(url: str) -> None:
 
 def walk(page: Page, url: str, scheme: str) -> None:
     """Compare, a verdict on a sample clip, its attribution, the runs, and a data set with its face clips."""
-    page.goto(url)
+    page.goto(f"{url}/compare")
     page.locator(".js-plotly-plot .points path").first.wait_for()
     shoot(page, f"compare-{scheme}")
     page.get_by_role("link", name="Try a clip").click()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from dfd.models import build
 from dfd.recipe import CropRecipe
 from dfd.sweep import members
 from dfd.video import write_video
+from tests.stores import copied
 
 CORPORA = ("sample-swap", "sample-reenact")
 TINY_MODEL = {"name": "resnext_lstm", "backbone": "tiny", "weights": "none", "hidden": 8}
@@ -111,7 +113,7 @@ def store(tmp_path: Path, empty_database: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A dfd home with a finished tiny sweep: a backbone run and 4 heads a corpus, all really trained. Read only."""
     home = tmp_path_factory.mktemp("tiny_home")
     with pytest.MonkeyPatch.context() as patch:
@@ -126,7 +128,11 @@ def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             features = feature_table(table.where(corpus=corpus), fitted.model.backbone, torch.device("cpu"))
             for member in members(experiment, corpus):
                 head(member, fitted, features, parent=fitted.run_id)
-    return home
+        made = set(tracking.runs()["run_id"])
+    yield home
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DFD_HOME", str(home))
+        assert set(tracking.runs()["run_id"]) == made, "a test wrote to the store that all share; take own_store"
 
 
 @pytest.fixture
@@ -134,6 +140,14 @@ def tiny_store(tiny_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`tiny_home` as dfd's home for one test; its store's address is `tracking.store_uri()`."""
     monkeypatch.setenv("DFD_HOME", str(tiny_home))
     return tiny_home
+
+
+@pytest.fixture
+def own_store(tiny_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of `tiny_store` that a test may write to."""
+    home = copied(tiny_store, tmp_path / "mine")
+    monkeypatch.setenv("DFD_HOME", str(home))
+    return home
 
 
 @pytest.fixture
