@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
@@ -54,9 +54,10 @@ def answers(address: str) -> bool:
 
 def _end(server: subprocess.Popen[bytes]) -> None:
     """First asked, then made to: a server that hangs must not hang who started it."""
-    os.killpg(server.pid, signal.SIGTERM)
-    try:
-        server.wait(timeout=ENDS_WITHIN)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+    with suppress(ProcessLookupError):  # it has ended by itself, and why is what is to be told
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()

@@ -21,8 +21,8 @@ def over_seeds(runs: pd.DataFrame, figure: str, corpus: str, control: str) -> li
     """Mean and range over seeds at each length."""
     cells = []
     for length in LENGTHS:
-        found = of(runs, corpus, control, length)[figure]
-        cells.append(f"{found.mean():.3f} ({found.min():.3f}-{found.max():.3f})" if len(found) else "")
+        found = comparison.across_seeds(of(runs, corpus, control, length), figure)
+        cells += [f"{row['mean']:.3f} ({row['lowest']:.3f}-{row['highest']:.3f})" for row in found.to_dict("records")]
     return cells
 
 

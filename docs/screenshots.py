@@ -1,14 +1,15 @@
-"""Take the pictures of the README from a running dashboard: `python docs/screenshots.py http://127.0.0.1:8501`.
+"""Take the pictures of the README from a running dashboard: `python -m docs.screenshots http://127.0.0.1:8501`.
 
 Needs Chromium, and a store and sample corpus as `make demo` leaves them; writes docs/*.png.
 """
 
 import re
-import shutil
 import sys
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
+
+from benchmarks.browser import QUIET, chromium
 
 DOCS = Path(__file__).resolve().parent
 PATIENCE = 300_000  # ms
@@ -17,11 +18,9 @@ PATIENCE = 300_000  # ms
 def main(url: str) -> None:
     """Walk the pages in both colour schemes."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True, args=["--no-sandbox", "--disable-gpu"]
-        )
+        browser = playwright.chromium.launch(executable_path=chromium(), headless=True, args=QUIET)
         for scheme in ("light", "dark"):
-            context = chromium.new_context(
+            context = browser.new_context(
                 viewport={"width": 1440, "height": 1000}, color_scheme=scheme, device_scale_factor=1.5
             )
             page = context.new_page()
@@ -29,7 +28,7 @@ def main(url: str) -> None:
             expect.set_options(timeout=PATIENCE)
             walk(page, url, scheme)
             context.close()
-        chromium.close()
+        browser.close()
 
 
 def walk(page: Page, url: str, scheme: str) -> None:

@@ -116,15 +116,12 @@ def _points(kept: pd.DataFrame, view: charts.View, corpora: list[str], shown: Sh
     if points.empty:
         st.caption("No run that is left has both the figure and a value to draw it against.")
         return
-    event = compare_parts.chart(
+    compare_parts.chart_of_runs(
         charts.free_chart(points, view, corpora, references),
         key="free_chart",
         name=f"{name.replace('/', '-')}-by-{x}",
-        on_select="rerun",
-        selection_mode="points",
         alt=f"{charts.figure_label(name)} against {label(x)}",
     )
-    compare_parts.open_picked(event)
     st.caption(f"{metric(name.partition('/')[2]).help} {TERMS['spans']}")
     compare_parts.limit(len(points))
     if not charts.joined(points):

@@ -34,15 +34,12 @@ def show(runs: pd.DataFrame, shown: Shown) -> None:
 
 def _chart(selected: pd.DataFrame, name: str, others: dict[str, pd.DataFrame], corpora: list[str]) -> None:
     figure = charts.accuracy_by_length(selected, name, others, charts.corpus_colours(corpora))
-    event = compare_parts.chart(
+    compare_parts.chart_of_runs(
         figure,
         key="length_chart",
         name=f"{name}-by-sequence-length",
-        on_select="rerun",
-        selection_mode="points",
         alt=f"{metric(name).label} on test clips against sequence length, a line for each corpus and control.",
     )
-    compare_parts.open_picked(event)
     st.caption(f"{metric(name).help} {TERMS['interval']}")
     if others:
         sources = "; ".join(source for figures in others.values() for source in figures["source"].unique())
@@ -58,13 +55,9 @@ def _numbers(selected: pd.DataFrame, name: str) -> None:
     st.dataframe(
         table,
         hide_index=True,
-        column_order=["corpus", "control", "model", "head", "sequence_length", "seed", "value", "low", "high", "run"],
+        column_order=[*compare_parts.OF_A_RUN, "seed", "value", "low", "high", "run"],
         column_config={
-            "corpus": "Corpus",
-            "control": st.column_config.TextColumn("Control", help=TERMS["controls"]),
-            "model": "Model",
-            "head": "Head",
-            "sequence_length": st.column_config.NumberColumn("Frames", help=TERMS["sequence length"]),
+            **compare_parts.OF_A_RUN,
             "seed": "Seed",
             "value": st.column_config.NumberColumn(metric(name).label, format=look, help=metric(name).help),
             "low": st.column_config.NumberColumn("95 % from", format=look, help=TERMS["interval"]),

@@ -8,10 +8,17 @@ import pandas as pd
 import streamlit as st
 
 from dfd import charts, comparison, tracking
-from dfd.glossary import metric
+from dfd.glossary import TERMS, metric
 
 PICTURES = ("PNG", "SVG")
 BOUND: dict[str, Any] = {"bind": "query-params"}
+OF_A_RUN: dict[str, Any] = {  # columns of a table that say which run a row is of
+    "corpus": "Corpus",
+    "control": st.column_config.TextColumn("Control", help=TERMS["controls"]),
+    "model": "Model",
+    "head": "Head",
+    "sequence_length": st.column_config.NumberColumn("Frames", help=TERMS["sequence length"]),
+}
 
 
 class Shown:
@@ -120,8 +127,9 @@ def chart(figure: Any, *, key: str, name: str, alt: str, **more: Any) -> Any:
     return st.plotly_chart(figure, key=key, alt=alt, config=config, **more)
 
 
-def open_picked(event: Any) -> None:
-    """Go to the run whose point was clicked in a chart whose points carry their run id, if one was."""
+def chart_of_runs(figure: Any, *, key: str, name: str, alt: str) -> None:
+    """A `chart` whose points carry their run id: a click on one goes to its run."""
+    event = chart(figure, key=key, name=name, alt=alt, on_select="rerun", selection_mode="points")
     picked = [point["customdata"][0] for point in event.selection.points if point.get("customdata")]
     if picked:
         st.switch_page("pages/runs.py", query_params={"run": picked[0]})

@@ -34,13 +34,9 @@ def _numbers(several: pd.DataFrame, name: str) -> None:
     st.dataframe(
         several,
         hide_index=True,
-        column_order=["corpus", "control", "model", "head", "sequence_length", "seeds", *columns],
+        column_order=[*compare_parts.OF_A_RUN, "seeds", *columns],
         column_config={
-            "corpus": "Corpus",
-            "control": st.column_config.TextColumn("Control", help=TERMS["controls"]),
-            "model": "Model",
-            "head": "Head",
-            "sequence_length": st.column_config.NumberColumn("Frames", help=TERMS["sequence length"]),
+            **compare_parts.OF_A_RUN,
             "seeds": "Seeds",
             **{column: st.column_config.NumberColumn(column.capitalize(), format=look) for column in columns},
         },
