@@ -101,6 +101,7 @@ ORDER = (
     "dfd.models.meso",
     "dfd.models.xception",
     "dfd.models.backbones",
+    "dfd.models.cpu_lstm",
     "dfd.models.heads",
     "dfd.models.resnext_lstm",
     "dfd.models.baselines",

@@ -1,11 +1,12 @@
 """Heads: from the features of a clip's frames to its logits, and to what is said at each frame."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dfd.models import cpu_lstm
 from dfd.models.contract import ClipLogits, Head, Pooling
 
 Temporal = Literal["lstm", "gru", "none"]
@@ -55,10 +56,19 @@ class TemporalHead(Head):
         recurrent = self.gru if self.lstm is None else self.lstm
         if recurrent is None:
             return self.activation(features)
-        if _slow_in_bfloat16(features):
-            with torch.autocast("cpu", enabled=False):
-                return self.activation(recurrent(features.float())[0])
+        if features.device.type == "cpu" and torch.is_grad_enabled():
+            return self.activation(self._with_gradients_on_cpu(recurrent, features))
         return self.activation(recurrent(features)[0])
+
+    def _with_gradients_on_cpu(self, recurrent: nn.LSTM | nn.GRU, features: Tensor) -> Tensor:
+        """Never PyTorch's own in bfloat16, whose backward pass on a CPU takes 1.9 times what it takes in float32.
+
+        An LSTM in training is run by `cpu_lstm`; a GRU, and what is only asked for its attribution, in float32.
+        """
+        if self.training and isinstance(recurrent, nn.LSTM):
+            return cpu_lstm.run(recurrent, features)
+        with torch.autocast("cpu", enabled=False):
+            return cast(Tensor, recurrent(features.float())[0])
 
     def _pooled(self, values: Tensor, states: Tensor) -> Tensor:
         """(B, T, X) of the frames -> (B, X), by what their states (B, T, H) weigh."""
@@ -94,16 +104,6 @@ class TemporalHead(Head):
         """(B, T, F) -> (B, 2): one draw of dropout for the clip, not one a frame, which their mean would undo."""
         states = self._states(features)
         return self.linear(self.dropout(self._pooled(states, states)))
-
-
-def _slow_in_bfloat16(features: Tensor) -> bool:
-    """Whether a recurrent layer is trained on a CPU.
-
-    There its bfloat16 takes longer than float32 (2048 units, 8 clips of 100 frames, two cores): 1.3 times with
-    AVX512-BF16, 1.9 times with AMX, whose forward pass gains and whose backward pass loses more. Its scoring takes two
-    thirds, and convolutions gain in both.
-    """
-    return features.device.type == "cpu" and torch.is_grad_enabled()
 
 
 def wrong_reading(temporal: Temporal, bidirectional: bool, pooling: Pooling) -> str | None:
