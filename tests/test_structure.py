@@ -120,6 +120,7 @@ ORDER = (
     "dfd.optimisation",
     "dfd.loop",
     "dfd.training",
+    "dfd.tracking.moved",
     "dfd.tracking.store",
     "dfd.tracking.reading",
     "dfd.tracking.live",

@@ -8,6 +8,7 @@ s3://bucket/path, which is asked for once, when the first run is written.
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -28,11 +29,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from dfd import storage
 from dfd.errors import StoreError
 from dfd.paths import data_dir, store_dir
+from dfd.tracking import moved
 
 EXPERIMENT = "dfd"
 CHECKPOINT = "checkpoint"  # folder of a run's checkpoint
 CARD = f"{CHECKPOINT}/README.md"  # its model card
 SQLITE = "sqlite:///"
+ARTIFACTS = "artifacts"  # folder beside a local store's file
+PAGE = 1000  # runs that are listed at once
+MOST = 50_000  # that are listed at all
 MARGIN = 600.0  # s by which the clocks of machines that write one store may differ
 
 _lock = threading.Lock()
@@ -70,9 +75,11 @@ def client() -> MlflowClient:
     uri = store_uri()
     with _lock:
         if uri not in _clients:
-            if uri.startswith(SQLITE):
-                Path(uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
             with explained("opened"):
+                if uri.startswith(SQLITE):
+                    database = Path(uri.removeprefix(SQLITE))
+                    database.parent.mkdir(parents=True, exist_ok=True)
+                    moved.follow(database, EXPERIMENT, database.parent / ARTIFACTS)
                 made = MlflowClient(tracking_uri=uri, registry_uri=uri)
                 made.search_experiments(max_results=1)  # creates and migrates a new SQLite file
             _clients[uri] = made
@@ -112,8 +119,8 @@ def _artifact_root() -> str | None:
     if asked:
         return asked.rstrip("/") if storage.is_url(asked) else Path(asked).resolve().as_uri()
     if uri.startswith(SQLITE):
-        return (Path(uri.removeprefix(SQLITE)).resolve().parent / "artifacts").as_uri()
-    return (store_dir() / "artifacts").as_uri() if urlparse(uri).scheme.split("+")[0] in DATABASE_ENGINES else None
+        return (Path(uri.removeprefix(SQLITE)).resolve().parent / ARTIFACTS).as_uri()
+    return (store_dir() / ARTIFACTS).as_uri() if urlparse(uri).scheme.split("+")[0] in DATABASE_ENGINES else None
 
 
 def get_run(run_id: str) -> Any:
@@ -130,26 +137,37 @@ def get_run(run_id: str) -> Any:
 
 def search(filter_string: str = "", max_results: int = 1000, *, deleted: bool = False) -> list[Any]:
     """MLflow's records of the runs that a filter leaves, newest first; or of those of them that were deleted."""
+    return list(each(filter_string, max_results, deleted=deleted))
+
+
+def each(filter_string: str = "", max_results: int = MOST, *, deleted: bool = False) -> Iterator[Any]:
+    """The same, one after the other."""
+    for page in pages(filter_string, max_results, deleted=deleted):
+        yield from page
+
+
+def pages(filter_string: str = "", max_results: int = MOST, *, deleted: bool = False) -> Iterator[list[Any]]:
+    """The same, a page at a time: MLflow's records of 10,000 runs are hundreds of megabytes."""
     with explained("read"):
         experiment = client().get_experiment_by_name(EXPERIMENT)
-        if experiment is None:
-            return []
-        found: list[Any] = []
-        token: str | None = None
-        while len(found) < max_results:
+    if experiment is None:
+        return
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+    left, token = max_results, None
+    while left > 0:
+        with explained("read"):
             page = client().search_runs(
                 [experiment.experiment_id],
                 filter_string,
-                ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY,
-                min(1000, max_results - len(found)),
+                view,
+                min(PAGE, left),
                 ["attributes.start_time DESC"],
                 token,
             )
-            found += list(page)
-            token = page.token
-            if not token:
-                break
-        return found
+        left, token = left - len(page), page.token
+        yield list(page)
+        if not token:
+            return
 
 
 def search_page(count: int, token: str | None) -> tuple[list[Any], str | None]:
@@ -214,7 +232,7 @@ def explained(what: str) -> Iterator[None]:
     """MLflow's errors as what a user can be told: the store cannot be `what` ("read", "written to")."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
         raise StoreError(f"the store {store_name()} cannot be {what}: {_first_line(error)}") from error
     except ImportError as error:
         needed = "requirements-remote.txt has what databases and s3:// need"
