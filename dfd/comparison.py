@@ -4,9 +4,9 @@ and one run by the slices of its clips.
 What a detector was trained on and what was held out are told apart in every table and never averaged together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -20,6 +20,10 @@ from dfd.pseudo_fakes.settings import SUFFIX, corpora_in
 Relation = Literal["in distribution", "mixed", "backbone only", "held out", "not known"]
 
 SAME_BUT_FOR_SEED = ["corpus", "model", "backbone", "head", "control", "sequence_length", "weights"]
+TOLD = [
+    "dfd.corpus", "dfd.backbone_corpora", "dfd.evaluated_on", "dfd.evaluated_run", "dfd.evaluated_name",
+    "dfd.evaluated_file",
+]  # fmt: skip
 CELLS = ["run_id", "detector", "trained_on", "backbone_on", "tested_on", "relation", "value", "low", "high"]
 
 
@@ -165,35 +169,35 @@ def cells(name: str = "auc", split: Split = "test") -> pd.DataFrame:
         run_id (of the detector), detector (its name), trained_on, backbone_on, tested_on, relation (see `relation`),
         value, low, high (95 % interval; NaN where there is none).
     """
-    runs, tags = tracking.current_runs(), tracking.tags_of_all()
+    runs = tracking.current_runs()
     figure = f"{split}/{name}"
     if figure not in runs:
         return pd.DataFrame(columns=CELLS)
     kinds = ("detector", "evaluation", tracking.OWN)
     done = runs[runs["kind"].isin(kinds) & (runs["status"] == "FINISHED") & runs[figure].notna()]
     done = done.reindex(columns=["run_id", "kind", "name", figure, f"{figure}_low", f"{figure}_high"])
-    rows = [_cell(row, tags[row["run_id"]], figure) for row in done.to_dict("records") if row["run_id"] in tags]
+    told = done.merge(tracking.tags_of_all(TOLD), on="run_id")
+    rows = [_cell(row, figure) for row in told.to_dict("records")]
     found = pd.DataFrame(rows, columns=["which", *CELLS]).drop_duplicates(["which", "tested_on"], ignore_index=True)
     return found[CELLS]
 
 
-def _cell(run: dict[str, object], tags: Mapping[str, str], figure: str) -> dict[str, object]:
-    trained_on, backbone_on = tags["dfd.corpus"], tags.get("dfd.backbone_corpora", "")
-    tested_on = tags.get("dfd.evaluated_on", trained_on)
+def _cell(run: dict[str, Any], figure: str) -> dict[str, Any]:
+    trained_on, backbone_on = run["dfd.corpus"], run["dfd.backbone_corpora"]
+    tested_on = run["dfd.evaluated_on"] or trained_on
     if run["kind"] == tracking.OWN:
         trained_on = ""  # nobody told; its corpus is the one it was tested on
-    run_id = tags.get("dfd.evaluated_run", run["run_id"])
-    ends = {end: run.get(f"{figure}_{end}", float("nan")) for end in ("low", "high")}
+    run_id = run["dfd.evaluated_run"] or run["run_id"]
     return {
-        "which": tags.get("dfd.evaluated_file", run_id),
+        "which": run["dfd.evaluated_file"] or run_id,
         "run_id": run_id,
-        "detector": tags.get("dfd.evaluated_name", run["name"]),
+        "detector": run["dfd.evaluated_name"] or run["name"],
         "trained_on": trained_on,
         "backbone_on": backbone_on,
         "tested_on": tested_on,
         "relation": relation(trained_on, backbone_on, tested_on),
         "value": run[figure],
-        **ends,
+        **{end: run[f"{figure}_{end}"] for end in ("low", "high")},
     }
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from dfd import provenance
 from dfd.errors import StoreError
-from dfd.tracking.store import artifact, client, get_run, search
+from dfd.tracking.store import artifact, client, each, get_run, search
 
 PREDICTIONS = "predictions.parquet"
 CLIPS = "clips_{context}.parquet"  # with the first 16 hex digits of the sha256 of each face-only video, "" without one
@@ -37,7 +37,7 @@ def runs() -> pd.DataFrame:
     `search` names the search that a run is a trial of, or "". A run whose process was killed before it could say so has
     the status KILLED. Robustness curves and figures of heat maps are not columns.
     """
-    return table_of(search(max_results=50_000))
+    return table_of(each())
 
 
 def table_of(found: Iterable[Any]) -> pd.DataFrame:
@@ -151,21 +151,26 @@ def interrupted(key: str) -> str | None:
     return None
 
 
-def measured(run_id: str, kind: str) -> pd.DataFrame:
-    """The finished runs of a kind that measured a run's checkpoint, newest first: run_id, corpus, split, started."""
-    found = search(
-        f"tags.`dfd.evaluated_run` = '{run_id}' and tags.`dfd.kind` = '{kind}' and attributes.status = 'FINISHED'"
-    )
+def measured(run_id: str | None, kind: str) -> pd.DataFrame:
+    """The finished runs of a kind that measured a run's checkpoint, or any (None), newest first.
+
+    Returns:
+        run_id, corpus, split, started; and of whose checkpoint: evaluated_run, detector (its name).
+    """
+    of_run = "" if run_id is None else f"tags.`dfd.evaluated_run` = '{run_id}' and "
+    found = search(f"{of_run}tags.`dfd.kind` = '{kind}' and attributes.status = 'FINISHED'")
     rows = [
         (
             run.info.run_id,
             run.data.tags["dfd.evaluated_on"],
             run.data.tags["dfd.evaluated_split"],
             pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
+            run.data.tags["dfd.evaluated_run"],
+            run.data.tags["dfd.evaluated_name"],
         )
         for run in found
     ]
-    return pd.DataFrame(rows, columns=["run_id", "corpus", "split", "started"])
+    return pd.DataFrame(rows, columns=["run_id", "corpus", "split", "started", "evaluated_run", "detector"])
 
 
 def history(run_id: str) -> pd.DataFrame:
