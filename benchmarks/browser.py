@@ -10,6 +10,16 @@ from pathlib import Path
 from benchmarks.servers import free_port, serving
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = {  # by the path of their address: their titles
+    "": "Overview",
+    "compare": "Compare",
+    "try_clip": "Try a clip",
+    "attribution": "Attribution",
+    "datasets": "Data sets",
+    "runs": "Runs",
+    "train": "Train",
+}
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'  # shown once a page's script has ended
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",

@@ -28,21 +28,12 @@ import psutil
 from mlflow.tracking import MlflowClient
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from benchmarks.browser import QUIET, chromium, served
+from benchmarks.browser import IDLE, PAGES, QUIET, chromium, served
 from benchmarks.timing import line, timed
 
-PAGES = {
-    "": "Overview",
-    "compare": "Compare",
-    "try_clip": "Try a clip",
-    "attribution": "Attribution",
-    "datasets": "Data sets",
-    "runs": "Runs",
-}
 PAINT, CHANGE, MEMORY = 1.5, 0.5, 1024  # s, s, MiB
 PATIENCE = 120_000  # ms
 LONGEST = 1200  # s that sessions may wait for a verdict
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 # Times, in ms of the page's clock, at which the script began to run and last came to an end since `watch`.
 WATCH = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
