@@ -33,7 +33,7 @@ from dfd.subsets import subset
 
 __all__ = [
     "CLIPS", "CONTROLS", "FIGURES", "HIGHER_IS_TRUER", "KIND", "QUICK", "TABLE", "THOROUGH", "Audit", "Effort", "audit",
-    "audit_and_record", "beats_edges",
+    "audit_and_record", "beats_edges", "better_than_edges", "written",
 ]  # fmt: skip
 
 TABLE, CLIPS = "attribution_truth.parquet", "attribution_clips.parquet"
@@ -56,7 +56,7 @@ class Audit:
         shown = [name for name in FIGURES if self.table[name].notna().any()]
         lines = [f"  {'':<22}" + "".join(f"{name:<24}" for name in shown)]
         lines += [
-            f"  {row['way']:<22}" + "".join(f"{_written(row, name):<24}" for name in shown)
+            f"  {row['way']:<22}" + "".join(f"{written(row, name):<24}" for name in shown)
             for row in self.table.to_dict("records")
         ]
         lines += [f"  {line}" for line in [*beats_edges(self.clips), f"each clip: {self.effort.text}"]]
@@ -156,12 +156,12 @@ def audit_and_record(
     return run.run_id, found
 
 
-def beats_edges(clips: pd.DataFrame) -> list[str]:
-    """In words, for each figure that has a better end: which methods are surely better than the picture's edges.
+def better_than_edges(clips: pd.DataFrame) -> dict[str, list[str]]:
+    """For each figure that has a better end, and that these clips have: the methods that surely beat the edge map.
 
     Surely: the 95 % interval, over people, of the difference on the same clips leaves 0 out.
     """
-    lines = []
+    found = {}
     for name in (*HIGHER_IS_TRUER, "deletion"):
         side = 1 if name in HIGHER_IS_TRUER else -1
         wide = clips.pivot(index="clip_id", columns="way", values=name)
@@ -170,9 +170,16 @@ def beats_edges(clips: pd.DataFrame) -> list[str]:
         facts = clips.drop_duplicates("clip_id").set_index("clip_id").loc[wide.index]
         ways = [way for way in wide if way not in CONTROLS]
         gains = {way: side * (wide[way] - wide["edge map"]).to_numpy() for way in ways}
-        better = [way for way, gain in gains.items() if _interval_of(gain, facts)[0] > 0]
-        lines.append(f"{name}: " + (f"{', '.join(better)} beat the edge map" if better else "none beats the edge map"))
-    return lines
+        found[name] = [way for way, gain in gains.items() if _interval_of(gain, facts)[0] > 0]
+    return found
+
+
+def beats_edges(clips: pd.DataFrame) -> list[str]:
+    """`better_than_edges` in words, a line a figure."""
+    return [
+        f"{name}: " + (f"{', '.join(better)} beat the edge map" if better else "none beats the edge map")
+        for name, better in better_than_edges(clips).items()
+    ]
 
 
 def _long_enough(manifest: Manifest, length: int) -> Manifest:
@@ -213,7 +220,8 @@ def _interval_of(values: NDArray[np.float64], facts: pd.DataFrame) -> tuple[floa
     return interval(sums[counts > 0] / counts[counts > 0])  # a figure of few clips is missing in some draws
 
 
-def _written(row: Row, name: str) -> str:
+def written(row: Row, name: str) -> str:
+    """A figure of a row of `Audit.table` with its interval; "–" where it has none."""
     if np.isnan(row[name]):
         return "–"
     return f"{row[name]:.3f} ({row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f})"

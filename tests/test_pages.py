@@ -4,14 +4,16 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dfd import tracking
+from dfd import audit, tracking
 from dfd.corpora.sample import mask_path, save_mask
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest
+from tests.stores import copied
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("overview", "compare", "try_clip", "attribution", "runs")
@@ -262,6 +264,61 @@ def test_a_link_opens_a_clips_attribution_at_its_frame(sample_clip: Clip) -> Non
     assert {"Pointing game", "Energy in the mask", "Overlap"} <= figures, "its manipulation is known"
     assert "dfd explain --corpus" in words(app)
     assert "sample-swap:swap/id1" in app.query_params["clip"]
+
+
+def audited(run_id: str, name: str, pointing: float) -> None:
+    """Record an audit of a detector's Grad-CAM over eight clips of sample-swap; each clip has this figure."""
+    people = [f"p{number}" for number in range(8)]
+    ways = {"random map": 0.1, "edge map": 0.3, "gradcam": pointing}
+    clips = pd.concat(
+        pd.DataFrame(
+            {"clip_id": people, "label": [0, 1] * 4, "target_identity": people, "source_identity": "", "way": way}
+            | dict.fromkeys(audit.FIGURES, float("nan"))
+            | {"pointing": value}
+        )
+        for way, value in ways.items()
+    )
+    figures = [{"way": way, "clips": 8, "pointing": value} for way, value in ways.items()]
+    ends = {f"{figure}_{end}": float("nan") for figure in audit.FIGURES for end in ("low", "high")}
+    table = pd.DataFrame(figures).assign(**ends | {"pointing_low": 0.25, "pointing_high": 0.75})
+    tags = {
+        "dfd.kind": audit.KIND,
+        "dfd.evaluated_on": "sample-swap",
+        "dfd.evaluated_split": "test",
+        "dfd.evaluated_run": run_id,
+        "dfd.evaluated_name": name,
+    }
+    with tracking.start_run(f"{name} attribution", tags=tags) as run:
+        run.params({"truth.effort": "4 draws"})
+        run.table(table.reindex(columns=["way", "clips", *audit.FIGURES, *ends]), audit.TABLE)
+        run.table(clips, audit.CLIPS)
+
+
+def test_methods_and_detectors_stand_in_one_table(
+    sample_clip: Clip, tiny_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = copied(tiny_home, tmp_path / "mine")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home / 'mlruns' / 'mlflow.db'}")
+    run_id = a_detector()
+    audited("another", "other detector", 0.2)
+    audited(run_id, "this detector", 0.5)
+    app = open_page("attribution", run=run_id, clip="sample-swap:swap/id1")
+    assert not app.exception
+    table = app.dataframe[-1].value
+    assert list(table["way"]) == ["Random map", "Edge map", "Grad-CAM"]
+    assert table["pointing"].iloc[2] == "0.50 (0.25–0.75)"
+    assert "Pointing: gradcam beat the edge map" in words(app)
+    app.multiselect(key="truth_beside").select("other detector").run()
+    assert not app.exception
+    table = app.dataframe[-1].value
+    assert list(zip(table["way"], table["detector"], strict=True))[-2:] == [
+        ("Grad-CAM", "this detector"),
+        ("Grad-CAM", "other detector"),
+    ]
+    assert (
+        "other detector: 8 test clips of sample-swap. Pointing: none beats the edge map. Each clip: 4 draws."
+        in words(app)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Whether a heat map is true: against the mask of a clip whose manipulation is known, and over a whole corpus."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,13 +69,52 @@ def _figure(name: str, told: MaskFigures, edges: MaskFigures) -> None:
 
 
 def _over_a_corpus(run_id: str, corpus: str) -> None:
-    recorded = _recorded(tracking.store_uri(), run_id)
-    if recorded.empty:
+    recorded = _recorded(tracking.store_uri())
+    own = recorded[recorded["evaluated_run"] == run_id]
+    if own.empty:
         st.caption("Which methods are true for this detector, over many clips, is not measured yet:")
         st.code(f"dfd explain --corpus {corpus} --checkpoint {run_id}", language=None, wrap_lines=True)
         return
-    newest = recorded.iloc[0]
-    table, sentences, effort = _table(tracking.store_uri(), newest["run_id"])
+    on_clips = own[own["corpus"] == corpus]
+    newest = (own if on_clips.empty else on_clips).iloc[0]
+    asked = recorded[recorded["run_id"].isin([newest["run_id"], *_beside(recorded, newest)])]
+    asked = asked.sort_values("run_id", key=lambda ids: ids != newest["run_id"], kind="stable")  # its own comes first
+    found = [_table(tracking.store_uri(), audit_id) for audit_id in asked["run_id"]]
+    _method_by_detector(dict(zip(_names(asked).values(), found, strict=True)))
+    where = f"{newest['split']} clips of {newest['corpus']}"
+    for name, (table, sentences, effort) in zip(_names(asked).values(), found, strict=True):
+        whose = f"{name}: " if len(found) > 1 else ""
+        told = f" Each clip: {effort}." if effort else ""
+        st.caption(f"{whose}{table['clips'].max()} {where}. " + " · ".join(sentences) + f".{told}")
+
+
+def _beside(recorded: pd.DataFrame, newest: "pd.Series[Any]") -> list[str]:
+    """The audits of other detectors on the same clips that are asked for, of each its newest."""
+    same = (recorded["corpus"] == newest["corpus"]) & (recorded["split"] == newest["split"])
+    others = recorded[same & (recorded["evaluated_run"] != newest["evaluated_run"])].drop_duplicates("evaluated_run")
+    if others.empty:
+        return []
+    return st.multiselect(
+        "Compare with",
+        others["run_id"],
+        format_func=_names(others).__getitem__,
+        placeholder="Other detectors whose maps were put to the test on this data set",
+        key="truth_beside",
+    )
+
+
+def _names(audits: pd.DataFrame) -> dict[str, str]:
+    """What the detector of each audit is called; two of one name, which may be seeds, are told apart by their runs."""
+    twice = audits["detector"].duplicated(keep=False)
+    ids = audits["evaluated_run"].str[:6]
+    return dict(zip(audits["run_id"], audits["detector"].where(~twice, audits["detector"] + " " + ids), strict=True))
+
+
+def _method_by_detector(found: dict[str, tuple[pd.DataFrame, list[str], str]]) -> None:
+    """One table: the rows of a method stand together, a detector each."""
+    table = pd.concat([each[0].assign(detector=name) for name, each in found.items()])
+    order = {way: at for at, way in enumerate(table["way"].unique())}
+    table = table.sort_values("way", key=lambda ways: ways.map(order), kind="stable", ignore_index=True)
     shown = [name for name in audit.FIGURES if table[name].notna().any()]
     labels = {name: look.label for name, look in METHODS.items()}
     written = table.assign(way=table["way"].map(labels).fillna(table["way"].str.capitalize()))
@@ -86,19 +126,16 @@ def _over_a_corpus(run_id: str, corpus: str) -> None:
     st.dataframe(
         written,
         hide_index=True,
-        column_order=["way", *shown],
-        column_config={"way": "Method"}
+        column_order=["way", *(["detector"] if len(found) > 1 else []), *shown],
+        column_config={"way": "Method", "detector": "Detector"}
         | {name: st.column_config.TextColumn(LABELS[name], help=TERMS[name]) for name in shown},
         alt="Figures of truth of each method, with 95 % intervals, beside a random map and the picture's edges",
     )
-    st.caption(f"{table['clips'].iloc[0]} {newest['split']} clips of {newest['corpus']}. " + " · ".join(sentences))
-    if effort:
-        st.caption(f"Each clip: {effort}.")
 
 
-@st.cache_data(ttl=10, max_entries=20, show_spinner=False)
-def _recorded(store: str, run_id: str) -> pd.DataFrame:
-    return tracking.measured(run_id, audit.KIND)
+@st.cache_data(ttl=10, max_entries=5, show_spinner=False)
+def _recorded(store: str) -> pd.DataFrame:
+    return tracking.measured(None, audit.KIND)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
