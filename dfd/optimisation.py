@@ -96,12 +96,19 @@ class Optimisation:
     def step(self) -> None:
         """Move the weights along the gradients that are there, clipped once as a whole, and the rate along its way."""
         if self._stage.clip_gradient is not None:
-            nn.utils.clip_grad_norm_(self._model.parameters(), self._stage.clip_gradient)
+            self._clip(self._stage.clip_gradient)
         self._optimiser.step()
         if self._cycle is not None:
             self._cycle.step()
         elif self._warmup is not None and not self._warm:
             self._warmup.step()
+
+    def _clip(self, longest: float) -> None:
+        """As `clip_grad_norm_`, which goes through all gradients once more to multiply them by 1 if they are short."""
+        parameters = list(self._model.parameters())
+        norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+        if not norm < longest - 1e-6:  # what is no number is passed on
+            nn.utils.clip_grads_with_norm_(parameters, longest, norm)
 
     @property
     def _warm(self) -> bool:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+MANY = 200  # frames of a batch
+
 
 def run(lstm: nn.LSTM, features: Tensor) -> Tensor:
     """What `lstm(features)[0]` is, from the zero state, with the same gradients; its products in autocast's precision.
@@ -62,8 +64,10 @@ class _Recurrence(torch.autograd.Function):
     ) -> Tensor:
         batch, length, _ = features.shape
         hidden = of_state.shape[1]
-        steps = features.transpose(0, 1).to(products).contiguous()  # time first: each frame's rows lie together
-        of_input, of_state = of_input.to(products), of_state.to(products)
+        # Of few frames the products over all of them take less in float32 than making bfloat16 weights of the others.
+        whole = products if batch * length >= MANY else torch.float32
+        steps = features.transpose(0, 1).to(whole).contiguous()  # time first: each frame's rows lie together
+        of_input, of_state = of_input.to(whole), of_state.to(products)
         gates = (steps.flatten(0, 1) @ of_input.t()).float().unflatten(0, (length, batch)).add_(bias)
         states = features.new_zeros(length + 1, batch, hidden)  # the first is the zero state
         cells = features.new_zeros(length + 1, batch, hidden)
@@ -82,7 +86,7 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
         steps, of_input, of_state, gates, states, cells = ctx.saved_tensors
-        products = of_state.dtype
+        products, whole = of_state.dtype, of_input.dtype
         by_gates = torch.empty_like(gates)  # gradients of the gates before their sigmoid or tanh
         by_state, by_cell = torch.zeros_like(states[0]), torch.zeros_like(cells[0])
         for at in reversed(range(len(gates))):
@@ -97,12 +101,12 @@ class _Recurrence(torch.autograd.Function):
             by_candidate.copy_(by_cell * enter * (1 - candidate * candidate))
             by_cell = by_cell * keep
             by_state = (by_gates[at].to(products) @ of_state).float()
-        rows = by_gates.flatten(0, 1).to(products)
+        rows = by_gates.flatten(0, 1).to(whole)
         asked = ctx.needs_input_grad
         return (
             (rows @ of_input).float().view(*steps.shape).transpose(0, 1) if asked[0] else None,
             (rows.t() @ steps.flatten(0, 1)).float() if asked[1] else None,
-            (rows.t() @ states[:-1].flatten(0, 1).to(products)).float() if asked[2] else None,
+            (rows.t() @ states[:-1].flatten(0, 1).to(whole)).float() if asked[2] else None,
             by_gates.sum(dim=(0, 1)) if asked[3] else None,
             None,
         )
