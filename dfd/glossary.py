@@ -157,9 +157,15 @@ TERMS = {
     "max_sensitivity": "Largest relative change of the map by a change of the clip too small to see; small is steady.",
     "after_random_weights": "Rank correlation with the map of the same network with random weights. Near 1, the map "
     "does not depend on what the network has learnt.",
-    "heat map": "Orange speaks for fake, blue for real, and the stronger the more. One scale for all frames, so that "
-    "they can be compared.",
+    "heat map": "Orange speaks for fake and blue for real (unless other colours are set), the stronger the more. One "
+    "scale for all frames, so that they can be compared.",
     "unsigned map": "The stronger the colour, the more it is looked at. One scale for all frames.",
+    "layer": "The stage of the backbone that Grad-CAM looks at. A later one has seen more of the face and says less "
+    "of where: layer3 has 7 x 7 places on 112 px, layer4 4 x 4.",
+    "baseline": "What the face is compared with, as if there were nothing to see: blurred keeps its colours, the mean "
+    "face only what does not move, and black calls every bright place evidence.",
+    "steps": "Points on the way from the baseline to the face at which gradients are taken. More take longer and "
+    "bring the maps' sum nearer to the change of the score: see the completeness error.",
     "completeness": "How far the attributions' sum is from the change of output they should explain, as a share of "
     "it; small is good.",
     "people": "Everybody whose face went into a clip: a fake has a target, whose clip it was, and may have a source, "

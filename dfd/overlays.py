@@ -1,8 +1,8 @@
 """Heat maps as pictures: one scale for a whole clip, one colour map, blended over the crops that were scored.
 
-Orange speaks for fake, blue for real, the two colours the charts use; they differ for every common kind of colour
-blindness, and their lightness falls alike with the strength of the evidence. Weak evidence is transparent and the face
-under it grey, so that both stay in sight.
+Orange speaks for fake, blue for real, the two colours the charts use, unless another palette is asked for; the two of
+each differ for every common kind of colour blindness, and their lightness falls alike with the strength of the
+evidence. Weak evidence is transparent and the face under it grey, so that both stay in sight.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ from dfd.paths import atomic_file
 
 REAL, FAKE = (0x2A, 0x7D, 0xBF), (0xD5, 0x5E, 0x00)
 MIDDLE = (0xF7, 0xF7, 0xF7)
+PALETTE = "orange and blue"
+PALETTES = {  # what speaks for real, for fake
+    PALETTE: (REAL, FAKE),
+    "purple and green": ((0x1A, 0x8C, 0x3F), (0x94, 0x3F, 0xB0)),
+    "strength alone": ((0xF0, 0xE4, 0x42), (0xF0, 0xE4, 0x42)),  # whichever it speaks for
+}
+Side = Literal["both", "fake", "real"]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
 PERCENTILE = 98.0  # of |a|: a few extreme pixels must not make the rest invisible
 FACTS = "attribution.json"
@@ -39,9 +46,10 @@ def scale_of(maps: NDArray[np.float32]) -> float:
 
 
 @cache
-def table() -> NDArray[np.uint8]:
+def table(palette: str = PALETTE) -> NDArray[np.uint8]:
     """The colour map: (511, 3) uint8 RGB from real (blue) over near-white to fake (orange), even steps in OKLab."""
-    real, middle, fake = (_to_oklab(np.array(colour) / 255) for colour in (REAL, MIDDLE, FAKE))
+    ends = PALETTES[palette]
+    real, middle, fake = (_to_oklab(np.array(colour) / 255) for colour in (ends[0], MIDDLE, ends[1]))
     real[0] = fake[0] = (real[0] + fake[0]) / 2  # equal lightness at both ends: neither side looks stronger
     steps = np.linspace(0, 1, 256)[:, None]
     left, right = real + (middle - real) * steps, middle + (fake - middle) * steps
@@ -56,7 +64,13 @@ def colours(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def blend(
-    maps: NDArray[np.float32], crops: NDArray[np.uint8], *, opacity: float = 0.7, scale: float | None = None
+    maps: NDArray[np.float32],
+    crops: NDArray[np.uint8],
+    *,
+    opacity: float = 0.7,
+    scale: float | None = None,
+    palette: str = PALETTE,
+    side: Side = "both",
 ) -> NDArray[np.uint8]:
     """Lay signed maps over crops.
 
@@ -66,18 +80,22 @@ def blend(
         opacity: of the strongest evidence, 0 (the crops as they are) to 1; weaker evidence is more transparent in
             proportion.
         scale: the |a| at full strength; `scale_of(maps)` by default.
+        palette: one of `PALETTES`.
+        side: "fake" or "real" leaves out what speaks for the other, on the scale of both.
 
     Returns:
         (T, H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: maps and crops differ in size.
+        ValueError: maps and crops differ in size, or there is no such palette.
     """
+    if palette not in PALETTES:
+        raise ValueError(f"unknown palette '{palette}'; choose one of {', '.join(PALETTES)}")
     if maps.shape != crops.shape[:-1]:
         raise ValueError(f"maps {maps.shape} do not fit crops {crops.shape}")
-    values = np.clip(maps / (scale or scale_of(maps)), -1, 1)
+    values = np.clip(maps / (scale or scale_of(maps)), -1 if side != "fake" else 0, 1 if side != "real" else 0)
     # The hue alone comes from the table's ends: its pale middle would fog the face where there is no evidence.
-    ends = table()[np.where(values < 0, 0, -1)].astype(np.float32)
+    ends = table(palette)[np.where(values < 0, 0, -1)].astype(np.float32)
     strength = np.abs(values)[..., None].astype(np.float32) * np.float32(opacity)
     # Skin is orange too: the face loses its colour as the map gains it, and is grey from half opacity on.
     grey = (crops @ LUMA)[..., None]

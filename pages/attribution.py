@@ -5,7 +5,7 @@ import streamlit as st
 from dfd import attribution
 from dfd.attribution.timeline import Timeline
 from dfd.glossary import METHODS, TERMS
-from pages.ui import clips, explained, frame, judging, store, truth
+from pages.ui import clips, explained, frame, how, judging, store, truth
 from pages.ui.explained import Seen
 from pages.ui.judging import Tried
 
@@ -87,7 +87,8 @@ if tried.verdict.p_fake is None:
 
 face = tried.verdict.face_clip
 with store.told():
-    offered = attribution.views(judging.detector(tried.run_id).checkpoint.model)
+    model = judging.detector(tried.run_id).checkpoint.model
+offered = attribution.views(model)
 with st.container(horizontal=True, gap="large"):
     method = st.selectbox(
         "Method",
@@ -99,23 +100,15 @@ with st.container(horizontal=True, gap="large"):
         width=240,
     )
     beside = explained.beside_picker(runs, tried, method, offered)
-    opacity = st.slider("Heat map opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", width=260)
-    with st.container(
-        width="content", horizontal=True, gap="small", vertical_alignment="bottom", height=64, border=False
-    ):
-        if METHODS[method].signed:
-            st.badge("speaks for fake", color="orange")
-            st.badge("speaks for real", color="blue")
-        else:
-            st.badge("looked at", color="orange")
+    asked, look = how.pick(method, model)
 
 with store.told():
-    found = explained.maps(tried, method)
-    told = explained.over_time(tried, found)
-    seen = [Seen(METHODS[method].label, found, attribution.overlays(found, face.crops, opacity=opacity))]
+    found = explained.maps(tried, asked)
+    told = explained.over_time(tried, found, asked.baseline)
+    seen = [Seen(METHODS[method].label, found, look.over(found, face.crops))]
     if beside is not None:
-        other = explained.maps(beside.tried, beside.method)
-        seen.append(Seen(beside.label, other, attribution.overlays(other, face.crops, opacity=opacity)))
+        other = explained.maps(beside.tried, asked.by(beside.method or method))
+        seen.append(Seen(beside.label, other, look.over(other, face.crops)))
 browse(seen, told, tried)
 
 legend = TERMS["heat map" if METHODS[method].signed else "unsigned map"]
@@ -128,7 +121,10 @@ truth.show(found, tried)
 
 st.subheader("How to read this", anchor=False)
 st.markdown(f"{METHODS[method].help} {legend}")
-st.markdown(f"**Target** {found.target}  \n**Baseline** {found.baseline or 'none; this method needs no baseline'}")
+st.markdown(
+    f"**Target** {found.target}  \n**Baseline** {found.baseline or 'none; this method needs no baseline'}"
+    + (f"  \n**Layer** {found.layer}" if found.layer else "")
+)
 st.markdown(f"**Over time** {TERMS['importance']} {TERMS['so far']} {TERMS['orders']}")
 st.markdown(f"**Over the face** {TERMS['parts']}")
 if found.completeness_error is not None:

@@ -81,14 +81,19 @@ def test_the_colours_are_the_charts() -> None:
     assert charts.FAKE.lower() == "#{:02x}{:02x}{:02x}".format(*overlays.FAKE)
 
 
+TWO_SIDED = [name for name, (real, fake) in overlays.PALETTES.items() if real != fake]
+
+
+@pytest.mark.parametrize("palette", TWO_SIDED)
 @pytest.mark.parametrize("blindness", BLINDNESS)
-def test_the_two_sides_differ_to_the_colour_blind(blindness: str) -> None:
-    seen = np.clip(linear(overlays.table()[[0, -1]]) @ np.array(BLINDNESS[blindness]).T, 0, 1)
+def test_the_two_sides_differ_to_the_colour_blind(blindness: str, palette: str) -> None:
+    seen = np.clip(linear(overlays.table(palette)[[0, -1]]) @ np.array(BLINDNESS[blindness]).T, 0, 1)
     assert np.abs(seen[0] - seen[1]).max() > 0.25
 
 
-def test_both_sides_darken_alike_and_evenly() -> None:
-    luminance = linear(overlays.table()) @ LUMINANCE
+@pytest.mark.parametrize("palette", overlays.PALETTES)
+def test_both_sides_darken_alike_and_evenly(palette: str) -> None:
+    luminance = linear(overlays.table(palette)) @ LUMINANCE
     real, fake = luminance[:256], luminance[255:][::-1]
     assert (np.diff(real) > -1e-3).all()
     assert (np.diff(fake) > -1e-3).all()
@@ -118,6 +123,25 @@ def test_a_blend_lies_between_face_and_colour(
     grey = (crops @ overlays.LUMA).round().astype(int)[..., None].repeat(3, axis=-1)
     assert (blended >= np.minimum(np.minimum(crops, grey), ends)).all()
     assert (blended <= np.maximum(np.maximum(crops, grey), ends)).all()
+
+
+def test_one_side_alone_is_what_both_show_of_it(maps: NDArray[np.float32], crops: NDArray[np.uint8]) -> None:
+    signed = maps - maps.mean()
+    both, fake, real = (overlays.blend(signed, crops, side=side) for side in ("both", "fake", "real"))
+    bare = overlays.blend(np.zeros_like(signed), crops)
+    for one, kept in ((fake, signed > 0), (real, signed < 0)):
+        np.testing.assert_array_equal(one[kept], both[kept])
+        np.testing.assert_array_equal(one[~kept], bare[~kept])
+
+
+def test_the_strength_alone_does_not_say_which_side(maps: NDArray[np.float32], crops: NDArray[np.uint8]) -> None:
+    one, other = (overlays.blend(sign * maps, crops, palette="strength alone") for sign in (1, -1))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_an_unknown_palette_is_refused(maps: NDArray[np.float32], crops: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match="unknown palette 'jet'; choose one of orange and blue"):
+        overlays.blend(maps, crops, palette="jet")
 
 
 def test_maps_of_other_crops_are_refused(maps: NDArray[np.float32], crops: NDArray[np.uint8]) -> None:

@@ -13,6 +13,8 @@ from dfd import audit, tracking
 from dfd.corpora.sample import mask_path, save_mask
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest
+from pages.ui.how import How
+from pages.ui.picked import digest
 from tests.stores import copied
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -346,6 +348,50 @@ def test_two_methods_stand_side_by_side_on_the_same_frames(sample_clip: Clip) ->
     assert captions[2] == "The crop as scored"
     another = next(option for option in (beside.options) if "run:" in option or "frames" in option)
     assert another, "a detector that reads as many frames is offered too"
+
+
+def test_a_method_is_computed_as_its_settings_say(sample_clip: Clip) -> None:
+    app = open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
+    assert "**Layer** layer3" in words(app)
+    assert "baseline" not in [box.key for box in app.selectbox], "Grad-CAM has none"
+    app.selectbox(key="layer").set_value("layer2").run()
+    assert not app.exception
+    assert "**Layer** layer2" in words(app)
+    app.selectbox(key="method").set_value("integrated_gradients").run()
+    app.selectbox(key="baseline").set_value("black").run()
+    app.selectbox(key="steps").set_value(8).run()
+    assert not app.exception
+    assert "**Baseline** black" in words(app)
+    assert "layer" not in [box.key for box in app.selectbox]
+    kept = [key[2] for key in app.session_state["explained"]]
+    assert any("baseline='black', steps=8" in key for key in kept)
+    assert "timeline black" in kept, "frames are compared with the same"
+
+
+def test_maps_are_drawn_as_asked(sample_clip: Clip) -> None:
+    app = open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
+    assert "orange-badge[speaks for fake]" in words(app)
+    app.selectbox(key="palette").set_value("purple and green").run()
+    assert "violet-badge[speaks for fake]" in words(app)
+    app.selectbox(key="palette").set_value("strength alone").run()
+    assert not app.exception
+    assert "yellow-badge[weighs]" in words(app)
+    assert app.selectbox(key="side").options == ["for and against"]
+
+
+def test_a_cancelled_map_is_not_begun_again_until_it_is_asked_for(
+    sample_clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = a_detector()
+    app = open_page("attribution", run=run_id, clip="sample-swap:swap/id1")
+    asked = How("saliency")
+    app.session_state["cancelled"] = (digest(sample_clip.path), run_id, f"maps {asked}")  # as the button notes it
+    app.selectbox(key="method").set_value("saliency").run()
+    assert not app.exception
+    assert "Saliency: cancelled." in words(app)
+    next(button for button in app.button if button.label == "Explain it after all").click().run()
+    assert not app.exception
+    assert app.get("image")[0].proto.imgs[0].caption.startswith("Saliency")
 
 
 def test_a_run_lists_the_clips_it_got_wrong_with_a_way_to_their_maps(tiny_store: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from dfd.attribution.asked import Asked
 from dfd.attribution.baselines import BASELINE, BASELINES, blurred_face
-from dfd.attribution.methods import METHODS, VIEWS
+from dfd.attribution.methods import METHODS, SETTINGS, VIEWS
 from dfd.attribution.reading import Reading, read
 from dfd.attribution.result import NO_TARGET, TARGET, UNSIGNED, Attribution, overlays, write
 from dfd.attribution.view import Attentive, StopAsked, Stopped
@@ -25,8 +25,9 @@ from dfd.models.contract import ClipModel
 from dfd.progress import Progress, silent
 
 __all__ = [
-    "BASELINE", "BASELINES", "METHODS", "NO_TARGET", "TARGET", "UNSIGNED", "VIEWS", "Attribution",
-    "Reading", "StopAsked", "Stopped", "blurred_face", "explain", "overlays", "read", "views", "write",
+    "BASELINE", "BASELINES", "LAYER", "METHODS", "NO_TARGET", "SETTINGS", "STEPS", "TARGET", "UNSIGNED", "VIEWS",
+    "Attribution", "Reading", "StopAsked", "Stopped", "blurred_face", "explain", "layers", "overlays", "read", "views",
+    "write",
 ]  # fmt: skip
 
 LAYER = "layer3"  # 7x7 at 112 px; layer4's 4x4 is too coarse
@@ -97,6 +98,11 @@ def _relative(total: float, change: float) -> float:
 def views(model: ClipModel) -> tuple[str, ...]:
     """What `explain` can show of a model: `METHODS`, and its attention where it has some."""
     return tuple(VIEWS) if isinstance(model, Attentive) else tuple(METHODS)
+
+
+def layers(model: ClipModel) -> tuple[str, ...]:
+    """The stages of a model's backbone that Grad-CAM can read: those between the stem and the pooling."""
+    return tuple(name for name, _ in model.backbone.named_children())[1:-1]
 
 
 def _check(checkpoint: Checkpoint, method: str, steps: int) -> None:

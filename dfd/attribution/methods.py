@@ -103,3 +103,9 @@ METHODS: dict[str, Method] = {
     "smoothgrad": smoothgrad,
 }
 VIEWS: dict[str, Method] = {**METHODS, "attention": _attention}
+# What `explain` takes beside the method, of those that take anything.
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "gradcam": ("layer",),
+    "integrated_gradients": ("baseline", "steps"),
+    "occlusion": ("baseline",),
+}

@@ -36,9 +36,16 @@ class Attribution:
     features: NDArray[np.float32]  # (T, F) of the clip, as `timeline` takes them
 
 
-def overlays(attribution: Attribution, crops: NDArray[np.uint8], *, opacity: float = 0.7) -> NDArray[np.uint8]:
-    """The maps over the crops they explain, on one scale: (T, S, S, 3) uint8 RGB in and out."""
-    return pictures.blend(attribution.maps, crops, opacity=opacity)
+def overlays(
+    attribution: Attribution,
+    crops: NDArray[np.uint8],
+    *,
+    opacity: float = 0.7,
+    palette: str = pictures.PALETTE,
+    side: pictures.Side = "both",
+) -> NDArray[np.uint8]:
+    """The maps over the crops they explain, on one scale: (T, S, S, 3) uint8 RGB in and out; see `dfd.overlays`."""
+    return pictures.blend(attribution.maps, crops, opacity=opacity, palette=palette, side=side)
 
 
 def facts_of(attribution: Attribution, face_clip: FaceClip) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dfd.attribution.timeline import Timeline, timeline
 from dfd.glossary import METHODS, TERMS
 from dfd.progress import Progress
 from pages.ui import judging
+from pages.ui.how import How
 from pages.ui.judging import Tried
 
 KEPT = 16  # results a session keeps
@@ -38,25 +39,29 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What else the same frames are explained by: another method, or another detector."""
+    """What else the same frames are explained by: another method, or another detector (where there is none to name)."""
 
     label: str
     tried: Tried
-    method: str
+    method: str | None
 
 
-def maps(tried: Tried, method: str) -> Attribution:
-    """The attribution of the tried clip by one method."""
+def maps(tried: Tried, how: How) -> Attribution:
+    """The attribution of the tried clip by one method.
+
+    The page ends here while this was cancelled and not asked for again.
+    """
     checkpoint = judging.detector(tried.run_id).checkpoint
-    work = partial(attribution.explain, checkpoint, tried.verdict.face_clip, method)
-    return _once(tried, method, METHODS[method].label, lambda report: work(progress=report))
+    settings = {"layer": how.layer, "baseline": how.baseline, "steps": how.steps}
+    work = partial(attribution.explain, checkpoint, tried.verdict.face_clip, how.method, **settings)
+    return _once(tried, f"maps {how}", METHODS[how.method].label, lambda report: work(progress=report))
 
 
-def over_time(tried: Tried, found: Attribution) -> Timeline:
-    """The tried clip's verdict along time, once one of its attributions has been found."""
+def over_time(tried: Tried, found: Attribution, baseline: str) -> Timeline:
+    """The tried clip's verdict along time, once one of its attributions has been found; else as `maps`."""
     checkpoint = judging.detector(tried.run_id).checkpoint
-    work = partial(timeline, checkpoint, tried.verdict.face_clip, features=found.features)
-    return _once(tried, "timeline", "Over time", lambda report: work(progress=report))
+    work = partial(timeline, checkpoint, tried.verdict.face_clip, baseline=baseline, features=found.features)
+    return _once(tried, f"timeline {baseline}", "Over time", lambda report: work(progress=report))
 
 
 def beside_picker(runs: pd.DataFrame, tried: Tried, method: str, offered: Sequence[str]) -> Beside | None:
@@ -81,7 +86,7 @@ def beside_picker(runs: pd.DataFrame, tried: Tried, method: str, offered: Sequen
     kind, _, name = chosen.partition(":")
     if kind == "method":
         return Beside(labels[chosen], tried, name)
-    return Beside(labels[chosen], replace(tried, run_id=name), method)
+    return Beside(labels[chosen], replace(tried, run_id=name), None)
 
 
 def downloads(one: Seen, told: Timeline, tried: Tried) -> None:
@@ -140,7 +145,7 @@ def show_over_time(told: Timeline, threshold: float, place: int, slider: str) ->
 def show_over_face(found: Attribution, tried: Tried) -> None:
     """Each part of the face: its share of the attribution beside its share of the picture."""
     st.markdown("**Over the face**", help=TERMS["parts"])
-    shares = kept(tried, f"parts {found.method}", partial(_shares, found, tried))
+    shares = kept(tried, f"parts {known_by(found)}", partial(_shares, found, tried))
     if shares is None:
         st.caption("This clip came as crops without landmarks: where its eyes and mouth are is not known.")
         return
@@ -157,6 +162,11 @@ def _shares(found: Attribution, tried: Tried) -> RegionShares | None:
     return None if parts is None else region_shares(found.maps, parts)
 
 
+def known_by(found: Attribution) -> str:
+    """Which of a clip's attributions it is."""
+    return f"{found.method} {found.layer} {found.baseline} {found.steps}"
+
+
 def kept(tried: Tried, what: str, work: Callable[[], Result]) -> Result:
     """What was worked out of a tried clip, from this session's memory where it is there."""
     memory: dict[tuple[str, ...], Result] = st.session_state.setdefault("explained", {})
@@ -169,10 +179,12 @@ def kept(tried: Tried, what: str, work: Callable[[], Result]) -> Result:
 
 
 def _once(tried: Tried, what: str, label: str, work: Callable[[Progress], Result]) -> Result:
-    """As `kept`, under a progress bar."""
+    """As `kept`, under a progress bar that can be cancelled."""
+    asked = (tried.clip.sha256, tried.run_id, what)
 
     def watched() -> Result:
-        with judging.stages(label) as report:
+        judging.end_if_cancelled(asked, f"{label}: cancelled.", "Explain it after all")
+        with judging.stages(label, cancel=asked) as report:
             return work(report)
 
     return kept(tried, what, watched)

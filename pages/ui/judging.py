@@ -109,11 +109,8 @@ def judge_all(clip: Picked, run_ids: Sequence[str]) -> list[Tried]:
     memory: dict[tuple[str, str], Verdict] = st.session_state.setdefault("verdicts", {})
     new = [run_id for run_id in run_ids if (clip.sha256, run_id) not in memory]
     asked = (clip.sha256, *run_ids)
-    if new and st.session_state.get("cancelled") == asked:
-        frame.hint("Cancelled before there was a verdict.", "cancel")
-        st.button("Judge it after all", icon=":material/play_arrow:", on_click=_cancel, args=(None,))
-        st.stop()
     if new:
+        end_if_cancelled(asked, "Cancelled before there was a verdict.", "Judge it after all")
         with stages("Judging the clip", cancel=asked) as report, named(clip):
             for run_id, verdict in zip(new, _in_turn(clip, new, report), strict=True):
                 memory[clip.sha256, run_id] = verdict
@@ -121,6 +118,14 @@ def judge_all(clip: Picked, run_ids: Sequence[str]) -> list[Tried]:
     while len(memory) > KEPT:
         memory.pop(next(iter(memory)))
     return found
+
+
+def end_if_cancelled(asked: tuple[str, ...], said: str, again: str) -> None:
+    """End the page with a sentence, and a button that asks `again`, where this work was cancelled."""
+    if st.session_state.get("cancelled") == asked:
+        frame.hint(said, "cancel")
+        st.button(again, icon=":material/play_arrow:", on_click=_cancel, args=(None,))
+        st.stop()
 
 
 def _in_turn(clip: Picked, run_ids: Sequence[str], report: Progress) -> list[Verdict]:
@@ -151,7 +156,8 @@ def stages(label: str, cancel: tuple[str, ...] | None = None) -> Iterator[Progre
     with place.container(horizontal=True, vertical_alignment="bottom"):
         bar = st.progress(0.0, text=label)
         if cancel is not None:
-            st.button("Cancel", icon=":material/close:", key="cancel", on_click=_cancel, args=(cancel,))
+            key = f"cancel {' '.join(cancel)}"  # a page may have several works, one after the other
+            st.button("Cancel", icon=":material/close:", key=key, on_click=_cancel, args=(cancel,))
     try:
         yield lambda fraction, message: bar.progress(min(max(fraction, 0.0), 1.0), text=f"{label} · {message}")
     finally:

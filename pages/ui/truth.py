@@ -44,7 +44,7 @@ def _measured(found: Attribution, tried: Tried) -> tuple[MaskFigures, MaskFigure
 
 
 def _against_mask(found: Attribution, tried: Tried) -> None:
-    figures = explained.kept(tried, f"truth {found.method}", partial(_measured, found, tried))
+    figures = explained.kept(tried, f"truth {explained.known_by(found)}", partial(_measured, found, tried))
     if figures is None:
         st.caption(
             "What was manipulated in this clip, if anything, is not known; of sample fakes and pseudo-fakes it is."
