@@ -8,12 +8,13 @@ A headless Chromium drives the real app. Once each page was opened in a session,
 
 - page: from asking for its address, in a new window, to its title shown (first paint) and to its script's end (whole)
 - change: from another metric, or a word in the search of Runs, to its script's end
+- redraw: from another frame, or another opacity, on Attribution to its script's end; the maps are there
 - mlflow: `MlflowClient.search_runs` through all runs, in this process; and its first page of 1,000, as its own UI asks
 - memory: of the dashboard's process (RSS), with `--sessions` windows that have opened every page
 - trying: `--trying` windows give a clip to Try at the same moment; every one of them must come to a verdict
 
-Limits: first paint 1.5 s, a change 0.5 s, 1 GiB for 5 sessions, no session without a verdict. Exit code 1 if one is
-missed.
+Limits: first paint 1.5 s, a change 0.5 s, a redraw 0.3 s, 1 GiB for 5 sessions, no session without a verdict. Exit
+code 1 if one is missed.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from benchmarks.browser import IDLE, PAGES, QUIET, chromium, served
 from benchmarks.timing import line, timed
 
-PAINT, CHANGE, MEMORY = 1.5, 0.5, 1024  # s, s, MiB
+PAINT, CHANGE, REDRAW, MEMORY = 1.5, 0.5, 0.3, 1024  # s, s, s, MiB
 PATIENCE = 120_000  # ms
 LONGEST = 1200  # s that sessions may wait for a verdict
 # Times, in ms of the page's clock, at which the script began to run and last came to an end since `watch`.
@@ -104,6 +105,23 @@ def searches(page: Page, address: str, repeats: int) -> list[float]:
     return [changed(page, lambda word=f"seed {at + 1}": field.fill(word)) for at in range(repeats)]  # type: ignore[misc]
 
 
+def redraws(page: Page, address: str, repeats: int) -> dict[str, list[float]]:
+    """Seconds of moving the sliders of Attribution, once a sample clip was tried and explained."""
+    opened(page, f"{address}/try_clip", "Try a clip")
+    page.get_by_text("Sample clips", exact=True).click()
+    page.get_by_role("combobox").nth(1).click()
+    page.get_by_role("option").nth(1).click()
+    page.get_by_role("link", name="What did it look at?").click()
+    expect(page.get_by_role("heading", name="Every frame", exact=True)).to_be_visible()
+    page.locator(IDLE).wait_for()
+    taken = {}
+    for name in ("Frame", "Heat map opacity"):
+        slider = page.get_by_role("slider", name=name)
+        slider.focus()
+        taken[name.lower()] = [changed(page, lambda: page.keyboard.press("ArrowRight")) for _ in range(repeats)]
+    return taken
+
+
 def measure(home: Path, repeats: int, sessions: int) -> bool:
     """Pages, changes, memory and MLflow's search; prints a table and says whether every limit is kept."""
     kept = True
@@ -123,6 +141,9 @@ def measure(home: Path, repeats: int, sessions: int) -> bool:
         ):
             print(line(f"{name} (limit {CHANGE})", taken))
             kept &= statistics.median(taken) <= CHANGE
+        for name, taken in redraws(first, address, repeats).items():
+            print(line(f"Attribution: another {name} (limit {REDRAW})", taken))
+            kept &= statistics.median(taken) <= REDRAW
         for _ in range(sessions - 1):
             another = window(browser)
             for path, title in PAGES.items():

@@ -4,7 +4,7 @@ PyTorch's own, on a CPU, adds a whole matrix of weight gradients at every frame 
 what a step of a short clip costs, and its backward pass in bfloat16 takes longer than in float32. Here the recurrence
 keeps the gradients of the gates, and the weights' are one matrix product over all frames once it is done. With 2048
 units, batches of 8 clips and two cores, of PyTorch's time this takes 0.4 at 10 frames and 0.9 at 100 in float32, and
-0.4 and 0.5 in bfloat16 with AMX (`python -m benchmarks.lstm`). A GPU has cuDNN for all this.
+0.3 and 0.5 in bfloat16 with AMX (`python -m benchmarks.lstm`). A GPU has cuDNN for all this.
 
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; gates in PyTorch's order i, f, g, o.
 """
