@@ -89,7 +89,7 @@ face = tried.verdict.face_clip
 with store.told():
     model = judging.detector(tried.run_id).checkpoint.model
 offered = attribution.views(model)
-with st.container(horizontal=True, gap="large"):
+with st.container(horizontal=True, gap="medium"):
     method = st.selectbox(
         "Method",
         offered,

@@ -51,7 +51,7 @@ class Look:
 
 def pick(method: str, model: ClipModel) -> tuple[How, Look]:
     """The opacity, the settings in a popover, and the legend, in a row that the caller began."""
-    opacity = st.slider("Heat map opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", width=260)
+    opacity = st.slider("Heat map opacity", 0.0, 1.0, 0.5, 0.05, key="opacity", width=220)
     place = st.container(width="content", vertical_alignment="bottom", height=64, border=False)
     with place, st.popover("Settings", icon=":material/tune:"):
         how = _settings(method, model)
