@@ -20,7 +20,7 @@ LEFT_OUT = ("dfd.version.", "dfd.key", "dfd.process", "dfd.changes", "dfd.thresh
 NOT_OFFERED = ("dfd.evaluated_run", "dfd.corpus")  # likewise, but `tags_of_all` has them
 # Parameters that are columns of `runs` under other names.
 SAME = {"model.name", "model.sequence_length", "model.pooling", "model.backbone", "data.frame_order"}
-WORDS = pd.StringDtype("pyarrow")  # a tenth of what as many Python strings take
+WORDS = pd.StringDtype("pyarrow")  # less than half of what a dict a run takes
 
 _lock = threading.Lock()
 _stores: dict[str, "_Known"] = {}
