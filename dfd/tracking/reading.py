@@ -165,8 +165,8 @@ def measured(run_id: str | None, kind: str) -> pd.DataFrame:
             run.data.tags["dfd.evaluated_on"],
             run.data.tags["dfd.evaluated_split"],
             pd.Timestamp(run.info.start_time, unit="ms", tz="UTC"),
-            run.data.tags["dfd.evaluated_run"],
-            run.data.tags["dfd.evaluated_name"],
+            run.data.tags.get("dfd.evaluated_run", ""),
+            run.data.tags.get("dfd.evaluated_name", ""),
         )
         for run in found
     ]
