@@ -111,13 +111,13 @@ def captums(
     return time.perf_counter() - started, maps.detach().float().numpy()
 
 
-def row(name: str, seconds: list[float], limit: float | None = None, beside: str = "") -> bool:
+def row(name: str, seconds: list[float], limit: float | None = None) -> bool:
     """A line of the table: median, least to most, and the limit it has; returns whether that is held."""
     spread = f"({min(seconds):.2f} to {max(seconds):.2f})"
     median = statistics.median(seconds)
     within = limit is None or median < limit
     held = "" if limit is None else f"{'within' if within else 'MISSES'} {limit:g} s"
-    print(f"{name:<44}{median:8.2f} s  {spread:<18}{held:<16}{beside}".rstrip(), flush=True)
+    print(f"{name:<44}{median:8.2f} s  {spread:<18}{held}".rstrip(), flush=True)
     return within
 
 

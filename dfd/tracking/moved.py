@@ -41,7 +41,7 @@ def follow(database: Path, experiment: str, artifacts: Path) -> bool:
         if found is None:
             return False
         before, now = found[0].rstrip("/"), artifacts.resolve().as_uri()
-        if urlparse(before).scheme != "file" or _is_there(Path(url2pathname(unquote(urlparse(before).path)))):
+        if urlparse(before).scheme != "file" or _is_there(place_of(before)):
             return False
         runs = store.execute("select run_uuid from runs")
         if not any((artifacts / run_id).is_dir() for (run_id,) in runs):
@@ -55,6 +55,11 @@ def follow(database: Path, experiment: str, artifacts: Path) -> bool:
                 )
     log.warning("the store %s was moved: its runs' files, once in %s, are now looked for in %s", database, before, now)
     return True
+
+
+def place_of(address: str) -> Path:
+    """The local path that a file: address names."""
+    return Path(url2pathname(unquote(urlparse(address).path)))
 
 
 def _is_there(path: Path) -> bool:

@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote, urlparse
-from urllib.request import url2pathname
+from urllib.parse import quote, urlparse
 
 import mlflow
 from mlflow.entities import ViewType
@@ -198,7 +197,7 @@ def artifact(run_id: str, name: str) -> Path:
     parts = urlparse(run.info.artifact_uri)
     if parts.scheme not in ("", "file"):
         return _copy(run, name)
-    path = Path(url2pathname(unquote(parts.path)) if parts.scheme else run.info.artifact_uri) / name
+    path = (moved.place_of(run.info.artifact_uri) if parts.scheme else Path(run.info.artifact_uri)) / name
     if not path.exists():
         raise StoreError(f"run {run_id} has no {name}; it is still training, or it failed before it wrote one")
     return path

@@ -28,12 +28,7 @@ class How:
 
     def by(self, method: str) -> "How":
         """Another method, with as much of this as it takes."""
-        takes = attribution.SETTINGS.get(method, ())
-        usual = {name: default for name, default in _USUAL.items() if name not in takes}
-        return replace(self, method=method, **usual)
-
-
-_USUAL = {"layer": attribution.LAYER, "baseline": attribution.BASELINE, "steps": attribution.STEPS}
+        return How(method, **{name: getattr(self, name) for name in attribution.SETTINGS.get(method, ())})
 
 
 @dataclass(frozen=True, slots=True)

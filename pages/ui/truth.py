@@ -77,12 +77,11 @@ def _over_a_corpus(run_id: str, corpus: str) -> None:
         return
     on_clips = own[own["corpus"] == corpus]
     newest = (own if on_clips.empty else on_clips).iloc[0]
-    asked = recorded[recorded["run_id"].isin([newest["run_id"], *_beside(recorded, newest)])]
-    asked = asked.sort_values("run_id", key=lambda ids: ids != newest["run_id"], kind="stable")  # its own comes first
-    found = [_table(tracking.store_uri(), audit_id) for audit_id in asked["run_id"]]
-    _method_by_detector(dict(zip(_names(asked).values(), found, strict=True)))
+    asked = recorded.set_index("run_id", drop=False).loc[[newest["run_id"], *_beside(recorded, newest)]]
+    found = {name: _table(tracking.store_uri(), audit_id) for audit_id, name in _names(asked).items()}
+    _method_by_detector(found)
     where = f"{newest['split']} clips of {newest['corpus']}"
-    for name, (table, sentences, effort) in zip(_names(asked).values(), found, strict=True):
+    for name, (table, sentences, effort) in found.items():
         whose = f"{name}: " if len(found) > 1 else ""
         told = f" Each clip: {effort}." if effort else ""
         st.caption(f"{whose}{table['clips'].max()} {where}. " + " · ".join(sentences) + f".{told}")
