@@ -23,6 +23,7 @@ runs = st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:")
 train = st.Page("pages/train.py", title="Train", icon=":material/play_circle:")
 
 page = st.navigation([overview, compare, try_clip, attribution, datasets, runs, train], position="top")
+frame.settle()
 frame.arrive([compare, try_clip, attribution, datasets, runs, train])
 with st.container(horizontal_alignment="center"), st.container(width=1240):
     if page in (try_clip, attribution):

@@ -93,14 +93,18 @@ def blend(
         raise ValueError(f"unknown palette '{palette}'; choose one of {', '.join(PALETTES)}")
     if maps.shape != crops.shape[:-1]:
         raise ValueError(f"maps {maps.shape} do not fit crops {crops.shape}")
-    values = np.clip(maps / (scale or scale_of(maps)), -1 if side != "fake" else 0, 1 if side != "real" else 0)
-    # The hue alone comes from the table's ends: its pale middle would fog the face where there is no evidence.
-    ends = table(palette)[np.where(values < 0, 0, -1)].astype(np.float32)
-    strength = np.abs(values)[..., None].astype(np.float32) * np.float32(opacity)
+    lowest, highest = -1 if side != "fake" else 0, 1 if side != "real" else 0
+    values = np.clip(maps / np.float32(scale or scale_of(maps)), lowest, highest, dtype=np.float32)
+    strength, against = np.abs(values) * np.float32(opacity), values < 0
+    pictures = crops.astype(np.float32)
+    grey = pictures @ LUMA
     # Skin is orange too: the face loses its colour as the map gains it, and is grey from half opacity on.
-    grey = (crops @ LUMA)[..., None]
-    faces = crops + np.float32(min(1.0, 2 * opacity)) * (grey - crops)
-    return (faces + strength * (ends - faces)).round().astype(np.uint8)
+    faded = np.float32(min(1.0, 2 * opacity))
+    # The hue alone comes from the table's ends: its pale middle would fog the face where there is no evidence.
+    for channel, (real, fake) in enumerate(table(palette)[[0, -1]].T.astype(np.float32)):
+        face = pictures[..., channel] + faded * (grey - pictures[..., channel])
+        pictures[..., channel] = face + strength * (np.where(against, real, fake) - face)
+    return pictures.round(out=pictures).astype(np.uint8)
 
 
 def strip(pictures: NDArray[np.uint8], columns: int | None = None) -> NDArray[np.uint8]:

@@ -65,7 +65,7 @@ def browse(seen: list[Seen], told: Timeline, tried: Tried) -> None:
     )
     with columns[-1]:
         explained.show_over_face(seen[0].found, tried)
-    explained.show_over_time(told, tried.verdict.threshold, place, key)
+    explained.show_over_time(told, tried, place, key)
 
 
 frame.title("Attribution", "What does a verdict rest on: which parts of the face, in which frames?")

@@ -49,7 +49,6 @@ def verdict_so_far(times: Numbers, p_fake: Numbers, threshold: float, current: i
     """p_fake had the clip ended at each frame, (T,) against seconds; the current frame is ringed."""
     sizes = [12 if at == current else 6 for at in range(len(p_fake))]
     figure = p_fake_line(times, p_fake, threshold, sizes, "after %{x:.2f} s: p_fake %{y:.3f}")
-    figure.add_hline(y=threshold, line={"color": NEUTRAL, "width": 1.5, "dash": "dash"})
     figure.update_xaxes(title="Clip up to (s)")
     figure.update_yaxes(title="p_fake so far")
     return styled(figure, height=260)

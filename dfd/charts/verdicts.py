@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -50,10 +51,15 @@ def p_fake_over_time(
         missed: (M,) seconds of frames that were read and do not show the face; crosses at the foot.
     """
     figure = p_fake_line(*_with_gaps(times, p_fake, missed), threshold, 7, "%{x:.2f} s: p_fake %{y:.3f}")
-    figure.add_hline(
+    figure.add_annotation(
+        text=f"threshold {threshold:.3f}",
+        x=1,
         y=threshold,
-        line={"color": NEUTRAL, "width": 1.5, "dash": "dash"},
-        annotation={"text": f"threshold {threshold:.3f}", "xanchor": "right", "yanchor": "bottom"},
+        xref="x domain",
+        yref="y",
+        xanchor="right",
+        yanchor="bottom",
+        showarrow=False,
     )
     _add_missed(figure, missed)
     figure.update_xaxes(title="Time in the clip (s)")
@@ -127,11 +133,14 @@ def _add_missed(figure: go.Figure, missed: Numbers) -> None:
 
 
 def p_fake_line(times: Numbers, p_fake: Numbers, threshold: float, size: int | list[int], hover: str) -> go.Figure:
-    """p_fake (T,) against seconds (T,), each mark, `size` px large, in the colour of its side of the threshold."""
+    """p_fake (T,) against seconds (T,), each mark, `size` px large, in its side's colour; the threshold is a line."""
     values = np.asarray(p_fake, dtype=float)
     figure = go.Figure()
-    figure.add_hrect(y0=threshold, y1=1, fillcolor=tint(FAKE, 0.06), line_width=0, layer="below")
-    figure.add_hrect(y0=0, y1=threshold, fillcolor=tint(REAL, 0.06), line_width=0, layer="below")
+    across = {"xref": "x domain", "x0": 0, "x1": 1, "yref": "y"}
+    line = {"type": "line", "y0": threshold, "y1": threshold, "line": {"color": NEUTRAL, "width": 1.5, "dash": "dash"}}
+    bands = [_band(threshold, 1, FAKE), _band(0, threshold, REAL)]
+    # as add_hrect and add_hline do, but at once: this is drawn at every move of a slider
+    figure.update_layout(shapes=[across | shape for shape in (*bands, line)])
     figure.add_scatter(
         x=np.asarray(times),
         y=values,
@@ -143,3 +152,8 @@ def p_fake_line(times: Numbers, p_fake: Numbers, threshold: float, size: int | l
     )
     figure.update_xaxes(showgrid=False)
     return figure.update_yaxes(range=[-0.03, 1.03], tickformat=".1f")
+
+
+def _band(low: float, high: float, colour: str) -> dict[str, Any]:
+    look = {"fillcolor": tint(colour, 0.06), "line": {"width": 0}, "layer": "below"}
+    return {"type": "rect", "y0": low, "y1": high} | look

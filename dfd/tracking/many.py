@@ -18,10 +18,10 @@ from dfd.errors import StoreError
 from dfd.tracking import kept
 from dfd.tracking.kept import Kept
 from dfd.tracking.reading import RUN_COLUMNS, runs, table_of
-from dfd.tracking.store import MARGIN, get_run, search, search_page, store_uri
+from dfd.tracking.store import MARGIN, MOST, get_run, search, search_page, store_uri
 
 PACE = 6.0  # runs a second that are read anew, however many sessions look: 10,000 take half an hour
-MOST = 200  # of them at once
+AT_ONCE = 200  # of them, at most
 WRITTEN_EVERY = 300.0  # s between two writings of the table for processes to come
 DELETED = 1000  # deleted runs that a look asks for, those that started last
 RUNNING = "attributes.status = 'RUNNING'"
@@ -71,7 +71,7 @@ def keep_fresh() -> None:
     known = _known()
     due = int(PACE * (time.time() - known.reread))
     if due >= 1:
-        reread(min(due, MOST))
+        reread(min(due, AT_ONCE))
 
 
 def reread(count: int) -> None:
@@ -97,15 +97,15 @@ def _known() -> _Known:
 
 
 def _whole() -> tuple[pd.DataFrame, frozenset[str]]:
-    return runs(), frozenset(_ids(search(RUNNING, max_results=50_000)))
+    return runs(), frozenset(_ids(search(RUNNING, max_results=MOST)))
 
 
 def _looked_again(before: Kept) -> tuple[pd.DataFrame, frozenset[str]]:
     since = int((before.looked - MARGIN) * 1000)
-    running = search(RUNNING, max_results=50_000)
+    running = search(RUNNING, max_results=MOST)
     found = {run.info.run_id: run for run in running}
     for moment in ("start_time", "end_time"):
-        found |= {run.info.run_id: run for run in search(f"attributes.{moment} >= {since}", max_results=50_000)}
+        found |= {run.info.run_id: run for run in search(f"attributes.{moment} >= {since}", max_results=MOST)}
     gone = set(_ids(search(max_results=DELETED, deleted=True)))
     for run_id in before.running - set(found) - gone:  # no longer running, by a status that was set without a time
         run = _active(run_id)

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from dfd import attribution, charts
 from dfd.attribution import Attribution, export
-from dfd.attribution.regions import REGIONS, RegionShares, region_shares, regions
+from dfd.attribution.regions import REGIONS, region_shares, regions
 from dfd.attribution.timeline import Timeline, timeline
 from dfd.glossary import METHODS, TERMS
 from dfd.progress import Progress
@@ -22,7 +23,7 @@ from pages.ui import judging
 from pages.ui.how import How
 from pages.ui.judging import Tried
 
-KEPT = 16  # results a session keeps
+KEPT = 32  # results a session keeps, the charts of some among them
 QUIET = {"displayModeBar": False}
 
 Result = TypeVar("Result")
@@ -69,7 +70,8 @@ def beside_picker(runs: pd.DataFrame, tried: Tried, method: str, offered: Sequen
     methods = {f"method:{name}": METHODS[name].label for name in offered if name != method}
     others = runs[(runs["checkpoint"] != "") & (runs["run_id"] != tried.run_id)]
     same = others[others["sequence_length"] == tried.verdict.sequence_length]
-    detectors = {f"run:{run_id}": judging.detector_name(runs, run_id) for run_id in same["run_id"]}
+    names = judging.detector_names(runs)
+    detectors = {f"run:{run_id}": names[run_id] for run_id in same["run_id"]}
     labels = methods | detectors
     chosen = st.selectbox(
         "Beside it",
@@ -111,8 +113,9 @@ def _facts(found: Attribution, told: Timeline, tried: Tried) -> str:
     return json.dumps({**facts, "clip": tried.clip.name}, indent=1)
 
 
-def show_over_time(told: Timeline, threshold: float, place: int, slider: str) -> None:
+def show_over_time(told: Timeline, tried: Tried, place: int, slider: str) -> None:
     """Three charts of a clip along time, the current frame picked out; a click on a bar moves the slider."""
+    threshold = tried.verdict.threshold
     weights, so_far, orders = st.columns([5, 4, 3], gap="medium")
     with weights:
         st.markdown("**What each frame adds**", help=TERMS["importance"])
@@ -135,7 +138,7 @@ def show_over_time(told: Timeline, threshold: float, place: int, slider: str) ->
     with orders:
         st.markdown("**Other orders**", help=TERMS["orders"])
         st.plotly_chart(
-            charts.other_orders(told.p_fake, told.p_fake_shuffled, threshold),
+            kept(tried, "orders", lambda: charts.other_orders(told.p_fake, told.p_fake_shuffled, threshold)),
             key="orders",
             config=QUIET,
             alt=f"p_fake of the frames in other orders; it changes by up to {told.order_effect:.3f}",
@@ -145,21 +148,24 @@ def show_over_time(told: Timeline, threshold: float, place: int, slider: str) ->
 def show_over_face(found: Attribution, tried: Tried) -> None:
     """Each part of the face: its share of the attribution beside its share of the picture."""
     st.markdown("**Over the face**", help=TERMS["parts"])
-    shares = kept(tried, f"parts {known_by(found)}", partial(_shares, found, tried))
-    if shares is None:
+    figure = kept(tried, f"parts {known_by(found)}", partial(_parts, found, tried))
+    if figure is None:
         st.caption("This clip came as crops without landmarks: where its eyes and mouth are is not known.")
         return
     st.plotly_chart(
-        charts.face_parts(REGIONS, shares.share, shares.area),
+        figure,
         key="parts",
         config=QUIET,
         alt="Share of the attribution in each part of the face, beside the part's share of the picture",
     )
 
 
-def _shares(found: Attribution, tried: Tried) -> RegionShares | None:
+def _parts(found: Attribution, tried: Tried) -> go.Figure | None:
     parts = regions(tried.verdict.face_clip)
-    return None if parts is None else region_shares(found.maps, parts)
+    if parts is None:
+        return None
+    shares = region_shares(found.maps, parts)
+    return charts.face_parts(REGIONS, shares.share, shares.area)
 
 
 def known_by(found: Attribution) -> str:

@@ -1,15 +1,22 @@
 """What every page begins with; and the way in where a link to a page is the first thing a new server is asked for."""
 
+import gc
 import importlib
+import io
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from PIL import Image
 
 # While no session of a server has run app.py, Streamlit takes pages/ for its older kind of app and runs the page that
 # a link names alone, without app.py (streamlit issue 9624). Such a page goes to app.py, which sends it back.
 INSIDE, ASKED = "inside_app", "asked_for"
+THUMB = 92  # px of a picture's side in a strip
+MANY = 100  # modules that came since the last look, from which on it is worth one
+_settled = 0  # modules that had been imported at the last look
 
 
 def arrive(pages: Sequence[st.Page]) -> None:
@@ -20,6 +27,18 @@ def arrive(pages: Sequence[st.Page]) -> None:
         for page in pages:
             if page.url_path == name:
                 st.switch_page(page, query_params=query)
+
+
+def settle() -> None:
+    """Spare Python's collector what was imported for good, where much was imported since the last time.
+
+    Streamlit has all objects looked through after every drawing, and waits for it; torch, MLflow and Plotly are nearly
+    all of them, and never go.
+    """
+    global _settled
+    if len(sys.modules) >= _settled + MANY:
+        _settled = len(sys.modules)
+        gc.freeze()
 
 
 def wake(module: str) -> None:
@@ -55,8 +74,15 @@ def strip(pictures: NDArray[np.uint8], times: NDArray[np.float64], what: str) ->
     st.html("<style>[data-testid=stImage] {column-gap: 0.4rem} [data-testid=stImageContainer] {gap: 0.1rem}</style>")
     with st.container(height=340 if len(pictures) > 36 else "content", border=False):
         st.image(
-            list(pictures),
-            width=92,
+            [_thumb(picture) for picture in pictures],
+            width=THUMB,
             caption=[f"{time:.2f} s" for time in times],
             alt=[f"{what} at {time:.2f} s" for time in times],
         )
+
+
+def _thumb(picture: NDArray[np.uint8]) -> bytes:
+    """A JPEG as small as it is shown: Streamlit would encode a larger one, decode it, make it small and encode it."""
+    file = io.BytesIO()
+    Image.fromarray(picture).resize((THUMB, THUMB), Image.Resampling.BILINEAR).save(file, "JPEG", quality=90)
+    return file.getvalue()

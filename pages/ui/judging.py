@@ -1,8 +1,9 @@
 """Detectors on a page: picking them, and judging a clip with them in turn with other sessions, until cancelled."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +19,8 @@ from pages.ui.picked import Picked, named
 
 MOST = 4  # detectors that judge a clip together
 KEPT = 8  # verdicts a session keeps, with their crops
+NAMING = ["run_id", "kind", "name", "sequence_length", "control", "head", "model", "corpus", "test/auc"]
+_named: tuple[pd.DataFrame, dict[str, str]] | None = None  # the last table, and what its runs are called
 AT_WORK = Turns(2)  # sessions whose clips are judged at a time; the others see that they wait
 
 
@@ -33,10 +36,11 @@ class Tried:
 def detector_picker(runs: pd.DataFrame) -> str:
     """Choose a checkpoint: the registered best first, then by AUC on validation (never on test); returns its run id."""
     best_run, run_ids = _best_first(runs)
+    names = detector_names(runs)
     return st.selectbox(
         "Detector",
         run_ids,
-        format_func=lambda run_id: ("Best: " if run_id == best_run else "") + detector_name(runs, run_id),
+        format_func=lambda run_id: ("Best: " if run_id == best_run else "") + names[run_id],
         key="detector",
         persist_state="session",
         help="Best on validation first. The AUC is the one on test clips of the corpus it was trained on.",
@@ -46,12 +50,13 @@ def detector_picker(runs: pd.DataFrame) -> str:
 def detectors_picker(runs: pd.DataFrame) -> list[str]:
     """Choose up to `MOST` checkpoints, at first the registered best; returns their run ids in the order chosen."""
     best_run, run_ids = _best_first(runs)
+    names = detector_names(runs)
     return st.multiselect(
         "Detectors",
         run_ids,
         default=run_ids[:1],
         max_selections=MOST,
-        format_func=lambda run_id: ("Best: " if run_id == best_run else "") + detector_name(runs, run_id),
+        format_func=lambda run_id: ("Best: " if run_id == best_run else "") + names[run_id],
         key="detectors",
         persist_state="session",
         placeholder="Choose one or more",
@@ -72,7 +77,18 @@ def _best_first(runs: pd.DataFrame) -> tuple[str | None, list[str]]:
 
 def detector_name(runs: pd.DataFrame, run_id: str) -> str:
     """A line that tells a run's detector from the others."""
-    run = runs[runs["run_id"] == run_id].iloc[0]
+    return detector_names(runs)[run_id]
+
+
+def detector_names(runs: pd.DataFrame) -> dict[str, str]:
+    """That line of every run by its id; worked out once for a table, which sessions share while it does not change."""
+    global _named
+    if _named is None or _named[0] is not runs:
+        _named = runs, {run["run_id"]: _name(run) for run in runs.reindex(columns=NAMING).to_dict("records")}
+    return _named[1]
+
+
+def _name(run: dict[Hashable, Any]) -> str:
     if run["kind"] == "imported":
         return f"{run['name']} · imported · {run['sequence_length']:.0f} frames"
     kind = run["control"] or (run["head"] if run["model"] == "resnext_lstm" else run["model"])
