@@ -135,8 +135,9 @@ def score_clips(
         with torch.inference_mode(), autocast(device):
             given = (to_input(inputs, table.recipe) if pixels else inputs).to(device)
             features = model.features(given) if pixels else given
-            clips.append(p_fake(model.head(features)).double().cpu().numpy())
-            frames.append(p_fake(model.head.frame_logits(features)).double().cpu().numpy())
+            said = model.head.read(features)
+            clips.append(p_fake(said.clip).double().cpu().numpy())
+            frames.append(p_fake(said.frames).double().cpu().numpy())
         progress((rows[-1] + 1) / len(table), f"scoring clips of {table.manifest.name}")
     return (
         Scores(np.concatenate(clips), np.concatenate(frames)) if clips else Scores(np.empty(0), np.empty((0, length)))

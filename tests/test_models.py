@@ -113,6 +113,22 @@ def test_the_clips_logits_are_the_mean_or_last_of_its_frames(clips: torch.Tensor
     torch.testing.assert_close(last.frame_logits(features)[:, -1], last(features))
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("pooling", ["mean", "last", "attention"])
+@pytest.mark.parametrize("temporal", ["lstm", "gru", "none"])
+def test_reading_a_clip_once_says_the_same_to_the_last_bit(temporal: str, pooling: str, precision: torch.dtype) -> None:
+    head, features, read = tiny(temporal=temporal, pooling=pooling).head, torch.randn(2, 5, 32), []
+    with torch.inference_mode(), torch.autocast("cpu", enabled=precision != torch.float32):
+        clip, frames = head(features), head.frame_logits(features)
+        for layer in (head.lstm, head.gru):
+            if layer is not None:
+                layer.register_forward_hook(lambda *_: read.append(1))
+        said = head.read(features)
+    assert torch.equal(said.clip, clip)
+    assert torch.equal(said.frames, frames)
+    assert len(read) == (temporal != "none")
+
+
 def test_resnext50_gives_2048_features_at_any_size() -> None:
     backbone = build("resnext_lstm", hidden=4).backbone.eval()
     assert backbone.features == 2048

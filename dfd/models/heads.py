@@ -82,6 +82,14 @@ class TemporalHead(Head):
         frames = self.linear(self.dropout(states))
         return ClipLogits(frames, self._pooled(frames.float(), states))
 
+    def read(self, features: Tensor) -> ClipLogits:
+        """As the contract says: `forward` takes the linear layer of the mean, `logits` the mean of linear layers."""
+        states = self._states(features)
+        return ClipLogits(self.linear(self.dropout(states)), self._of_clip(states))
+
+    def _of_clip(self, states: Tensor) -> Tensor:
+        return self.linear(self.dropout(self._pooled(states, states)))
+
     def prefix_logits(self, features: Tensor) -> Tensor:
         """As the contract says; a one-way head need not read the clip again for each of its ends."""
         if self._two_ways:
@@ -102,8 +110,7 @@ class TemporalHead(Head):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, T, F) -> (B, 2): one draw of dropout for the clip, not one a frame, which their mean would undo."""
-        states = self._states(features)
-        return self.linear(self.dropout(self._pooled(states, states)))
+        return self._of_clip(self._states(features))
 
 
 def wrong_reading(temporal: Temporal, bidirectional: bool, pooling: Pooling) -> str | None:
