@@ -5,7 +5,7 @@ import streamlit as st
 from dfd import attribution
 from dfd.attribution.timeline import Timeline
 from dfd.glossary import METHODS, TERMS
-from pages.ui import clips, explained, frame, how, judging, store, truth
+from pages.ui import clips, explained, explained_charts, frame, how, judging, store, truth
 from pages.ui.explained import Seen
 from pages.ui.judging import Tried
 
@@ -64,8 +64,8 @@ def browse(seen: list[Seen], told: Timeline, tried: Tried) -> None:
         face.crops[place], width="stretch", caption="The crop as scored", alt=f"Face crop of frame {place + 1}"
     )
     with columns[-1]:
-        explained.show_over_face(seen[0].found, tried)
-    explained.show_over_time(told, tried, place, key)
+        explained_charts.show_over_face(seen[0].found, tried)
+    explained_charts.show_over_time(told, tried, place, key)
 
 
 frame.title("Attribution", "What does a verdict rest on: which parts of the face, in which frames?")

@@ -1,5 +1,6 @@
 """Every page in an empty and in a seeded store: no exception, the right words, and one sentence for a bad clip."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -308,7 +309,7 @@ def test_methods_and_detectors_stand_in_one_table(
     assert not app.exception
     table = app.dataframe[-1].value
     assert list(table["way"]) == ["Random map", "Edge map", "Grad-CAM"]
-    assert table["pointing"].iloc[2] == "0.50 (0.25–0.75)"
+    assert table["pointing"].iloc[2] == "0.500 (0.250-0.750)"
     assert "Pointing: gradcam beat the edge map" in words(app)
     app.multiselect(key="truth_beside").select("other detector").run()
     assert not app.exception
@@ -366,6 +367,14 @@ def test_a_method_is_computed_as_its_settings_say(sample_clip: Clip) -> None:
     kept = [key[2] for key in app.session_state["explained"]]
     assert any("baseline='black', steps=8" in key for key in kept)
     assert "timeline black" in kept, "frames are compared with the same"
+
+
+def test_what_was_imported_for_good_is_spared_the_collector(sample_clip: Clip) -> None:
+    open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
+    before = gc.get_freeze_count()
+    assert before > 100_000, "torch and Plotly alone are more"
+    open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
+    assert gc.get_freeze_count() == before, "what a page makes is not kept from it"
 
 
 def test_maps_are_drawn_as_asked(sample_clip: Clip) -> None:

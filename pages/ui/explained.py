@@ -1,4 +1,4 @@
-"""Attributions of the clip that was tried, kept for the session, and how they lie over time and over the face."""
+"""Attributions of the clip that was tried, kept for the session; what is beside them, and what is taken away."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,22 +9,19 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from dfd import attribution, charts
+from dfd import attribution
 from dfd.attribution import Attribution, export
-from dfd.attribution.regions import REGIONS, region_shares, regions
 from dfd.attribution.timeline import Timeline, timeline
-from dfd.glossary import METHODS, TERMS
+from dfd.glossary import METHODS
 from dfd.progress import Progress
 from pages.ui import judging
 from pages.ui.how import How
 from pages.ui.judging import Tried
 
 KEPT = 32  # results a session keeps, the charts of some among them
-QUIET = {"displayModeBar": False}
 
 Result = TypeVar("Result")
 
@@ -113,61 +110,6 @@ def _facts(found: Attribution, told: Timeline, tried: Tried) -> str:
     return json.dumps({**facts, "clip": tried.clip.name}, indent=1)
 
 
-def show_over_time(told: Timeline, tried: Tried, place: int, slider: str) -> None:
-    """Three charts of a clip along time, the current frame picked out; a click on a bar moves the slider."""
-    threshold = tried.verdict.threshold
-    weights, so_far, orders = st.columns([5, 4, 3], gap="medium")
-    with weights:
-        st.markdown("**What each frame adds**", help=TERMS["importance"])
-        st.plotly_chart(
-            charts.frame_weights(told.weights, told.without, place, told.times),
-            key="importance",
-            on_select=partial(_pick, slider),
-            selection_mode="points",
-            config=QUIET,
-            alt="What each frame adds to the score, the current one picked out",
-        )
-    with so_far:
-        st.markdown("**Verdict so far**", help=TERMS["so far"])
-        st.plotly_chart(
-            charts.verdict_so_far(told.times, told.p_fake_after, threshold, place),
-            key="so_far",
-            config=QUIET,
-            alt="p_fake had the clip ended at each frame",
-        )
-    with orders:
-        st.markdown("**Other orders**", help=TERMS["orders"])
-        st.plotly_chart(
-            kept(tried, "orders", lambda: charts.other_orders(told.p_fake, told.p_fake_shuffled, threshold)),
-            key="orders",
-            config=QUIET,
-            alt=f"p_fake of the frames in other orders; it changes by up to {told.order_effect:.3f}",
-        )
-
-
-def show_over_face(found: Attribution, tried: Tried) -> None:
-    """Each part of the face: its share of the attribution beside its share of the picture."""
-    st.markdown("**Over the face**", help=TERMS["parts"])
-    figure = kept(tried, f"parts {known_by(found)}", partial(_parts, found, tried))
-    if figure is None:
-        st.caption("This clip came as crops without landmarks: where its eyes and mouth are is not known.")
-        return
-    st.plotly_chart(
-        figure,
-        key="parts",
-        config=QUIET,
-        alt="Share of the attribution in each part of the face, beside the part's share of the picture",
-    )
-
-
-def _parts(found: Attribution, tried: Tried) -> go.Figure | None:
-    parts = regions(tried.verdict.face_clip)
-    if parts is None:
-        return None
-    shares = region_shares(found.maps, parts)
-    return charts.face_parts(REGIONS, shares.share, shares.area)
-
-
 def known_by(found: Attribution) -> str:
     """Which of a clip's attributions it is."""
     return f"{found.method} {found.layer} {found.baseline} {found.steps}"
@@ -194,10 +136,3 @@ def _once(tried: Tried, what: str, label: str, work: Callable[[Progress], Result
             return work(report)
 
     return kept(tried, what, watched)
-
-
-def _pick(slider: str) -> None:
-    """Move the slider to the bar that was clicked."""
-    points = st.session_state["importance"].selection.points
-    if points and "customdata" in points[0]:
-        st.session_state[slider] = points[0]["customdata"][0] + 1

@@ -118,10 +118,7 @@ def _method_by_detector(found: dict[str, tuple[pd.DataFrame, list[str], str]]) -
     labels = {name: look.label for name, look in METHODS.items()}
     written = table.assign(way=table["way"].map(labels).fillna(table["way"].str.capitalize()))
     for name in shown:
-        written[name] = [
-            "–" if np.isnan(row[name]) else f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
-            for row in table.to_dict("records")
-        ]
+        written[name] = [audit.written(row, name) for row in table.to_dict("records")]
     st.dataframe(
         written,
         hide_index=True,

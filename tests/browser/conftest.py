@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.browser import QUIET, chromium, served
+from docs import walk
 
 PATIENCE = 120_000  # ms; torch is imported the first time a clip is tried, on a machine that may be busy
 
@@ -58,13 +59,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def page(browser: Browser, app_url: str, scheme: str) -> Iterator[Page]:
     """A window on the dashboard's first page; the test fails if anything is written to the console as an error."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    window = context.new_page()
-    window.set_default_timeout(PATIENCE)
-    complaints: list[str] = []
-    window.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    window.on("pageerror", lambda error: complaints.append(str(error)))
-    window.goto(app_url)
-    yield window
-    context.close()
+    with walk.window(browser, scheme, 1440) as (window, complaints):
+        window.goto(app_url)
+        yield window
     assert complaints == []
