@@ -12,6 +12,7 @@ from dfd import checkpoints, tracking
 from dfd.checkpoints import CheckpointMeta
 from dfd.glossary import metric
 from dfd.inference import Detector, Verdict, judge_together
+from dfd.memory import give_back
 from dfd.progress import Progress
 from dfd.turns import Turns
 from pages.ui import frame
@@ -178,3 +179,4 @@ def stages(label: str, cancel: tuple[str, ...] | None = None) -> Iterator[Progre
         yield lambda fraction, message: bar.progress(min(max(fraction, 0.0), 1.0), text=f"{label} · {message}")
     finally:
         place.empty()
+        give_back()
