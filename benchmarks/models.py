@@ -4,14 +4,13 @@
 
 One experiment file of `experiments/models/` a model. Each is trained by `dfd.experiments.train` in dfd's home (set
 DFD_HOME to one of its own if the runs shall not stand among yours), on sample-swap as `make demo` makes it, and every
-figure of the table is read from its run: the validation loss before the first step and at its best epoch, the AUC on
-test clips with its 95 % interval, and how long the run took. What is finished is not trained again, and what was killed
-goes on. Then Grad-CAM explains one fake of the test clips, and the detector must be as it was before: weights,
-statistics, modes, hooks.
+figure of the table is read from its run: the validation loss before the first step and at its best epoch, and the AUC
+on test clips with its 95 % interval. What is finished is not trained again, and what was killed goes on. Then Grad-CAM
+explains one fake of the test clips, and the detector must be as it was before: weights, statistics, modes, hooks.
 
-The table goes to `docs/models.md`, unless --only chooses some. The budgets are small and the same for all, so that it
-says what works and ranks nothing. Exit code 1 if a model's validation loss never fell below its start, or it could not
-be explained, or explaining it changed it.
+The table goes to `docs/models.md`, unless --only chooses some. The budgets are small and nearly the same for all, so
+that it says what works and ranks nothing. Exit code 1 if a model's validation loss never fell below its start, or it
+could not be explained, or explaining it changed it.
 """
 
 import argparse
@@ -40,7 +39,7 @@ from dfd.work import LOSS_AT_START
 FOLDER = demo.ROOT / "experiments" / "models"
 OUT = demo.ROOT / "docs" / "models.md"
 CORPUS = "sample-swap"  # which the experiments read, each by its own recipe and under a name for that
-COLUMNS = ("model", "parameters (M)", "loss at start", "at best", "test AUC (95 %)", "Grad-CAM, largest", "seconds")
+COLUMNS = ("model", "parameters (M)", "loss at start", "at best", "test AUC (95 %)", "Grad-CAM, largest", "epochs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,7 @@ class Row:
     auc: tuple[float, float, float]  # on test clips, and the ends of its interval
     largest: float  # of the heat maps' absolute values
     unchanged: bool  # the detector, by being explained
-    seconds: float  # of its run
-    backbone_seconds: float  # of the run of its backbone, which others may share; 0 if it has none
+    epochs: int  # of what was trained last: a head's, where others share its backbone
 
     @property
     def sound(self) -> bool:
@@ -79,7 +77,7 @@ class Row:
             f"{self.best:.3f}" + ("" if self.best < self.start else ", **not below**"),
             f"{auc:.3f} ({low:.3f} to {high:.3f})",
             said + ("" if self.unchanged else ", **the detector changed**"),
-            f"{self.seconds:.0f}" + (f" + {self.backbone_seconds:.0f} backbone" if self.backbone_seconds else ""),
+            f"{self.epochs}",
         )
 
 
@@ -108,19 +106,19 @@ def prepare(asked: Sequence[Experiment], progress: Progress = silent) -> None:
 def measured(name: str, experiment: Experiment, progress: Progress = silent) -> Row:
     """Train a model, unless that is done, and read what its run says; then explain it."""
     run_id = train(experiment, progress)
-    figures, curve, backbone = tracking.metrics(run_id), tracking.history(run_id), tracking.tags(run_id)
+    figures, curve = tracking.metrics(run_id), tracking.history(run_id)
+    losses = curve.loc[curve["metric"] == "val/loss", "value"]
     largest, unchanged = explained(run_id, experiment)
     low, high = figures["test/auc_low"], figures["test/auc_high"]
     return Row(
         name=name,
         parameters=sum(weights.numel() for weights in load(run_id).model.parameters()),
         start=figures[LOSS_AT_START],
-        best=float(curve.loc[curve["metric"] == "val/loss", "value"].min()),
+        best=float(losses.min()),
         auc=(figures["test/auc"], low, high),
         largest=largest,
         unchanged=unchanged,
-        seconds=_seconds(run_id),
-        backbone_seconds=_seconds(backbone["dfd.backbone_run"]) if "dfd.backbone_run" in backbone else 0.0,
+        epochs=len(losses),
     )
 
 
@@ -148,11 +146,6 @@ def _state(model: ClipModel) -> dict[str, torch.Tensor]:
         hooks = len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
         found[f"{name} is trained, hooks"] = torch.tensor([int(module.training), hooks])
     return found
-
-
-def _seconds(run_id: str) -> float:
-    run = tracking.runs().set_index("run_id").loc[run_id]
-    return float((run["ended"] - run["started"]).total_seconds())
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -23,6 +23,7 @@ ORDER = (
     "dfd.threads",
     "dfd.device",
     "dfd.turns",
+    "dfd.memory",
     "dfd.pool",
     "dfd.cluster",
     "dfd.storage",
