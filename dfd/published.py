@@ -1,6 +1,7 @@
 """Figures that others published, as data: shown beside what is measured here, never mixed with it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +32,17 @@ def results(path: Path = FILE) -> pd.DataFrame:
     Raises:
         ManifestError: the file is missing or lacks a column.
     """
+    return _results(path, _changed(path)).copy()
+
+
+@lru_cache(maxsize=4)
+def _results(path: Path, changed: int) -> pd.DataFrame:
     return _read(path, COLUMNS)
+
+
+def _changed(path: Path) -> int:
+    """When a file was written: a page asks for it at every change, and it need not be read again."""
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def field(path: Path = FIELD) -> pd.DataFrame:
@@ -40,6 +51,11 @@ def field(path: Path = FIELD) -> pd.DataFrame:
     Raises:
         ManifestError: the file is missing or lacks a column, or a row has an impossible value or stands twice.
     """
+    return _field(path, _changed(path)).copy()
+
+
+@lru_cache(maxsize=4)
+def _field(path: Path, changed: int) -> pd.DataFrame:
     frame = _read(path, FIELD_COLUMNS).fillna(dict.fromkeys(("compression", "level"), ""))
     lengths = frame["sequence_length"]
     wrong = {
