@@ -135,7 +135,7 @@ def score_clips(
         with torch.inference_mode(), autocast(device):
             given = (to_input(inputs, table.recipe) if pixels else inputs).to(device)
             features = model.features(given) if pixels else given
-            said = model.head.read(features)
+            said = model.head.read_once(features)
             clips.append(p_fake(said.clip).double().cpu().numpy())
             frames.append(p_fake(said.frames).double().cpu().numpy())
         progress((rows[-1] + 1) / len(table), f"scoring clips of {table.manifest.name}")

@@ -123,7 +123,7 @@ def test_reading_a_clip_once_says_the_same_to_the_last_bit(temporal: str, poolin
         for layer in (head.lstm, head.gru):
             if layer is not None:
                 layer.register_forward_hook(lambda *_: read.append(1))
-        said = head.read(features)
+        said = head.read_once(features)
     assert torch.equal(said.clip, clip)
     assert torch.equal(said.frames, frames)
     assert len(read) == (temporal != "none")

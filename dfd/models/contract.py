@@ -64,7 +64,7 @@ class Head(nn.Module, ABC):
     def logits(self, features: Tensor) -> ClipLogits:
         """What is said at each frame and of the clip; the clip's in float32, whatever the frames' are in."""
 
-    def read(self, features: Tensor) -> ClipLogits:
+    def read_once(self, features: Tensor) -> ClipLogits:
         """(B, T, F) -> what `frame_logits` and `forward` are of a clip that is read once, to the last bit."""
         return self.logits(features)
 

@@ -82,7 +82,7 @@ class TemporalHead(Head):
         frames = self.linear(self.dropout(states))
         return ClipLogits(frames, self._pooled(frames.float(), states))
 
-    def read(self, features: Tensor) -> ClipLogits:
+    def read_once(self, features: Tensor) -> ClipLogits:
         """As the contract says: `forward` takes the linear layer of the mean, `logits` the mean of linear layers."""
         states = self._states(features)
         return ClipLogits(self.linear(self.dropout(states)), self._of_clip(states))
