@@ -77,9 +77,8 @@ if not (runs["checkpoint"] != "").any():
 
 tried = choose()
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(
-        f"**{tried.clip.name}** judged **{tried.verdict.decision}** by {judging.detector_name(runs, tried.run_id)}"
-    )
+    name = judging.detector_names(runs)[tried.run_id]
+    st.markdown(f"**{tried.clip.name}** judged **{tried.verdict.decision}** by {name}")
     st.page_link("pages/try_clip.py", label="Another clip", icon=":material/swap_horiz:")
 if tried.verdict.p_fake is None:
     frame.hint("There is no score to explain: the detector gave none for this clip.", "person_off")

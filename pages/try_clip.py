@@ -23,7 +23,8 @@ with right, store.told():
         frame.hint("Choose a clip; the verdict appears here." if run_ids else "Choose a detector.", "movie")
         st.stop()
     found = judging.judge_all(clip, run_ids)
-    names = [judging.detector_names(runs)[run_id] for run_id in run_ids]
+    called = judging.detector_names(runs)
+    names = [called[run_id] for run_id in run_ids]
     if len(found) == 1:
         try_verdicts.one(found[0])
     else:

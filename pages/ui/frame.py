@@ -45,6 +45,7 @@ def wake(module: str) -> None:
     """Import what takes seconds the first time (torch), and say so meanwhile."""
     with st.spinner("Waking the detectors"):
         importlib.import_module(module)
+    settle()
 
 
 def title(heading: str, lead: str) -> None:

@@ -36,12 +36,11 @@ class Tried:
 
 def detector_picker(runs: pd.DataFrame) -> str:
     """Choose a checkpoint: the registered best first, then by AUC on validation (never on test); returns its run id."""
-    best_run, run_ids = _best_first(runs)
-    names = detector_names(runs)
+    names = _best_first(runs)
     return st.selectbox(
         "Detector",
-        run_ids,
-        format_func=lambda run_id: ("Best: " if run_id == best_run else "") + names[run_id],
+        list(names),
+        format_func=names.__getitem__,
         key="detector",
         persist_state="session",
         help="Best on validation first. The AUC is the one on test clips of the corpus it was trained on.",
@@ -50,14 +49,13 @@ def detector_picker(runs: pd.DataFrame) -> str:
 
 def detectors_picker(runs: pd.DataFrame) -> list[str]:
     """Choose up to `MOST` checkpoints, at first the registered best; returns their run ids in the order chosen."""
-    best_run, run_ids = _best_first(runs)
-    names = detector_names(runs)
+    names = _best_first(runs)
     return st.multiselect(
         "Detectors",
-        run_ids,
-        default=run_ids[:1],
+        list(names),
+        default=list(names)[:1],
         max_selections=MOST,
-        format_func=lambda run_id: ("Best: " if run_id == best_run else "") + names[run_id],
+        format_func=names.__getitem__,
         key="detectors",
         persist_state="session",
         placeholder="Choose one or more",
@@ -67,22 +65,22 @@ def detectors_picker(runs: pd.DataFrame) -> list[str]:
     )
 
 
-def _best_first(runs: pd.DataFrame) -> tuple[str | None, list[str]]:
+def _best_first(runs: pd.DataFrame) -> dict[str, str]:
+    """What the checkpoints are called by the ids of their runs, the registered best first."""
     best = tracking.best()
     best_run = checkpoints.read_meta(tracking.checkpoint_folder(best)).run_id if best else None
     table = runs[runs["checkpoint"] != ""].assign(best=lambda rows: rows["run_id"] == best_run)
     if "val/auc" in table:  # a store of imported detectors alone has no figures
         table = table.sort_values(["best", "val/auc"], ascending=False)
-    return best_run, table["run_id"].tolist()
-
-
-def detector_name(runs: pd.DataFrame, run_id: str) -> str:
-    """A line that tells a run's detector from the others."""
-    return detector_names(runs)[run_id]
+    names = detector_names(runs)
+    return {run_id: ("Best: " if run_id == best_run else "") + names[run_id] for run_id in table["run_id"]}
 
 
 def detector_names(runs: pd.DataFrame) -> dict[str, str]:
-    """That line of every run by its id; worked out once for a table, which sessions share while it does not change."""
+    """A line for every run, by its id, that tells its detector from the others.
+
+    Worked out once for a table, which sessions share while it does not change.
+    """
     global _named
     if _named is None or _named[0] is not runs:
         _named = runs, {run["run_id"]: _name(run) for run in runs.reindex(columns=NAMING).to_dict("records")}
