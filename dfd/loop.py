@@ -21,6 +21,7 @@ from dfd import distributed
 from dfd.config import Balance, Stage
 from dfd.distributed import Part
 from dfd.errors import CheckpointError, ExperimentError
+from dfd.memory import held
 from dfd.metrics import clip_metrics
 from dfd.objective import Objective, class_weights
 from dfd.optimisation import Optimisation, freeze
@@ -105,14 +106,15 @@ def fit(
         ExperimentError: the stage asks for what the model has not, or more processes train than a batch has clips.
         CheckpointError: the state that was kept is not of this fit.
     """
-    training = _Fit(model, stage, train_labels, device, balance, generator)
-    if keeper is not None:
-        training.resume(keeper)
-    while not training.over():
-        training.epoch(batches, validate, on_epoch, progress)
+    with held() if device.type == "cpu" else nullcontext():
+        training = _Fit(model, stage, train_labels, device, balance, generator)
         if keeper is not None:
-            training.keep(keeper)
-    return training.finish()
+            training.resume(keeper)
+        while not training.over():
+            training.epoch(batches, validate, on_epoch, progress)
+            if keeper is not None:
+                training.keep(keeper)
+        return training.finish()
 
 
 class _Fit:
