@@ -3,8 +3,8 @@
 PyTorch's own, on a CPU, adds a whole matrix of weight gradients at every frame (2048 units: 128 MiB), which is most of
 what a step of a short clip costs, and its backward pass in bfloat16 takes longer than in float32. Here the recurrence
 keeps the gradients of the gates, and the weights' are one matrix product over all frames once it is done. With 2048
-units, batches of 8 clips and two cores, of PyTorch's time this takes 0.4 at 10 frames and 0.9 at 100 in float32, and
-0.3 and 0.5 in bfloat16 with AMX (`python -m benchmarks.lstm`). A GPU has cuDNN for all this.
+units, batches of 8 clips and two cores, of PyTorch's time this takes 0.5 at 10 frames and 1.1 at 100 in float32, and
+0.3 and 0.4 in bfloat16 with AMX (`python -m benchmarks.lstm`). A GPU has cuDNN for all this.
 
 Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; gates in PyTorch's order i, f, g, o.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-MANY = 200  # frames of a batch
+LONG = 30  # frames of a clip, from which on it pays to turn the weights for the way back
 
 
 def run(lstm: nn.LSTM, features: Tensor) -> Tensor:
@@ -56,7 +56,11 @@ def _one_way(lstm: nn.LSTM, name: str, features: Tensor, products: torch.dtype) 
 
 
 class _Recurrence(torch.autograd.Function):
-    """One layer, one way: (B, T, F), (4H, F), (4H, H), (4H,) -> (B, T, H)."""
+    """One layer, one way: (B, T, F), (4H, F), (4H, H), (4H,) -> (B, T, H).
+
+    Within, clips are columns, so that the weights stand on the left of each frame's product: that is quicker than on
+    the right, in bfloat16.
+    """
 
     @staticmethod
     def forward(
@@ -64,49 +68,59 @@ class _Recurrence(torch.autograd.Function):
     ) -> Tensor:
         batch, length, _ = features.shape
         hidden = of_state.shape[1]
-        # Of few frames the products over all of them take less in float32 than making bfloat16 weights of the others.
-        whole = products if batch * length >= MANY else torch.float32
-        steps = features.transpose(0, 1).to(whole).contiguous()  # time first: each frame's rows lie together
-        of_input, of_state = of_input.to(whole), of_state.to(products)
-        gates = (steps.flatten(0, 1) @ of_input.t()).float().unflatten(0, (length, batch)).add_(bias)
-        states = features.new_zeros(length + 1, batch, hidden)  # the first is the zero state
-        cells = features.new_zeros(length + 1, batch, hidden)
+        steps = features.transpose(0, 1).flatten(0, 1).to(products)  # (T * B, F), time first
+        of_input, of_state = of_input.to(products), of_state.to(products)
+        gates = (of_input @ steps.t()).float().add_(bias[:, None])
+        gates = gates.unflatten(1, (length, batch)).transpose(0, 1).contiguous()  # (T, 4H, B)
+        states = features.new_zeros(length + 1, hidden, batch)  # the first is the zero state
+        cells = features.new_zeros(length + 1, hidden, batch)
         for at in range(length):
-            gates[at] += states[at].to(products) @ of_state.t()
-            enter, keep, candidate, leave = gates[at].chunk(4, dim=1)
+            gates[at] += of_state @ states[at].to(products)
+            enter, keep, candidate, leave = gates[at].chunk(4)
             candidate.tanh_()
             for gate in (enter, keep, leave):
                 gate.sigmoid_()
             torch.addcmul(keep * cells[at], enter, candidate, out=cells[at + 1])
             torch.mul(leave, cells[at + 1].tanh(), out=states[at + 1])
         ctx.save_for_backward(steps, of_input, of_state, gates, states, cells)
-        return states[1:].transpose(0, 1)
+        return states[1:].permute(2, 0, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor | None, ...]:
         steps, of_input, of_state, gates, states, cells = ctx.saved_tensors
-        products, whole = of_state.dtype, of_input.dtype
-        by_gates = torch.empty_like(gates)  # gradients of the gates before their sigmoid or tanh
+        length, _, batch = gates.shape
+        products = of_state.dtype
+        by_gates = gates.new_empty(gates.shape[1], length, batch)  # gradients of the gates before sigmoid or tanh
         by_state, by_cell = torch.zeros_like(states[0]), torch.zeros_like(cells[0])
-        for at in reversed(range(len(gates))):
-            enter, keep, candidate, leave = gates[at].chunk(4, dim=1)
-            by_enter, by_keep, by_candidate, by_leave = by_gates[at].chunk(4, dim=1)
+        back = _turned(of_state, length)
+        for at in reversed(range(length)):
+            enter, keep, candidate, leave = gates[at].chunk(4)
+            by_enter, by_keep, by_candidate, by_leave = by_gates[:, at].chunk(4)
             squashed = cells[at + 1].tanh()
-            by_state = by_state + above[:, at]
+            by_state = by_state + above[:, at].t()
             by_cell = by_cell + by_state * leave * (1 - squashed * squashed)
             by_leave.copy_(by_state * squashed * leave * (1 - leave))
             by_enter.copy_(by_cell * candidate * enter * (1 - enter))
             by_keep.copy_(by_cell * cells[at] * keep * (1 - keep))
             by_candidate.copy_(by_cell * enter * (1 - candidate * candidate))
             by_cell = by_cell * keep
-            by_state = (by_gates[at].to(products) @ of_state).float()
-        rows = by_gates.flatten(0, 1).to(whole)
+            by_state = back(by_gates[:, at].to(products)).float()
+        columns = by_gates.flatten(1).to(products)  # (4H, T * B)
+        before = states[:-1].transpose(1, 2).flatten(0, 1).to(products)  # (T * B, H)
         asked = ctx.needs_input_grad
         return (
-            (rows @ of_input).float().view(*steps.shape).transpose(0, 1) if asked[0] else None,
-            (rows.t() @ steps.flatten(0, 1)).float() if asked[1] else None,
-            (rows.t() @ states[:-1].flatten(0, 1).to(whole)).float() if asked[2] else None,
-            by_gates.sum(dim=(0, 1)) if asked[3] else None,
+            (columns.t() @ of_input).float().unflatten(0, (length, batch)).transpose(0, 1) if asked[0] else None,
+            (columns @ steps).float() if asked[1] else None,
+            (columns @ before).float() if asked[2] else None,
+            by_gates.sum(dim=(1, 2)) if asked[3] else None,
             None,
         )
+
+
+def _turned(weights: Tensor, length: int) -> Callable[[Tensor], Tensor]:
+    """The product of the turned weights (4H, H) with a frame's gradients (4H, B); for many frames they are turned."""
+    if length >= LONG:
+        turned = weights.t().contiguous()
+        return lambda gradients: turned @ gradients
+    return lambda gradients: (gradients.t().contiguous() @ weights).t()
