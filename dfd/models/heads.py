@@ -79,23 +79,27 @@ class TemporalHead(Head):
     def logits(self, features: Tensor) -> ClipLogits:
         """What is said at each frame, and its mean over the clip."""
         states = self._states(features)
-        frames = self.linear(self.dropout(states))
+        frames = self._said(states)
         return ClipLogits(frames, self._pooled(frames.float(), states))
 
     def read_once(self, features: Tensor) -> ClipLogits:
         """As the contract says: `forward` takes the linear layer of the mean, `logits` the mean of linear layers."""
         states = self._states(features)
-        return ClipLogits(self.linear(self.dropout(states)), self._of_clip(states))
+        return ClipLogits(self._said(states), self._of_clip(states))
+
+    def _said(self, states: Tensor) -> Tensor:
+        """(..., H) -> (..., 2)."""
+        return cast(Tensor, self.linear(self.dropout(states)))
 
     def _of_clip(self, states: Tensor) -> Tensor:
-        return self.linear(self.dropout(self._pooled(states, states)))
+        return self._said(self._pooled(states, states))
 
     def prefix_logits(self, features: Tensor) -> Tensor:
         """As the contract says; a one-way head need not read the clip again for each of its ends."""
         if self._two_ways:
             return super().prefix_logits(features)
         states = self._states(features)
-        frames = self.linear(self.dropout(states)).float()
+        frames = self._said(states).float()
         if self.attention is None and self.pooling == "last":
             return frames
         weights = torch.ones_like(states[..., :1]) if self.attention is None else self._weights(states)
