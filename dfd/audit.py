@@ -8,7 +8,7 @@ A clip's rows are kept in `data/audits` of dfd's home as soon as they are there:
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -174,12 +174,19 @@ def better_than_edges(clips: pd.DataFrame) -> dict[str, list[str]]:
     return found
 
 
-def beats_edges(clips: pd.DataFrame) -> list[str]:
-    """`better_than_edges` in words, a line a figure."""
-    return [
-        f"{name}: " + (f"{', '.join(better)} beat the edge map" if better else "none beats the edge map")
-        for name, better in better_than_edges(clips).items()
-    ]
+def beats_edges(clips: pd.DataFrame, labels: Mapping[str, str] | None = None) -> list[str]:
+    """`better_than_edges` in words, a line a figure.
+
+    Args:
+        labels: what figures and methods are called; where it has none, by their own names.
+    """
+    called = labels or {}
+    lines = []
+    for name, better in better_than_edges(clips).items():
+        ways = ", ".join(called.get(way, way) for way in better) or "none"
+        verb = "beat" if len(better) > 1 else "beats"
+        lines.append(f"{called.get(name, name)}: {ways} {verb} the edge map")
+    return lines
 
 
 def _long_enough(manifest: Manifest, length: int) -> Manifest:

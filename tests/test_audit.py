@@ -150,8 +150,10 @@ def test_only_what_surely_beats_the_edges_is_said_to() -> None:
         )
         for way, gain in gains.items()
     ]
-    said = beats_edges(pd.concat(rows, ignore_index=True))
-    assert said == ["insertion: gradcam beat the edge map", "deletion: occlusion beat the edge map"]
+    clips = pd.concat(rows, ignore_index=True)
+    assert beats_edges(clips) == ["insertion: gradcam beats the edge map", "deletion: occlusion beats the edge map"]
+    labels = {"insertion": "Insertion", "gradcam": "Grad-CAM"}
+    assert beats_edges(clips, labels)[0] == "Insertion: Grad-CAM beats the edge map"
 
 
 def test_clips_that_are_too_short_are_said(corpus: Manifest, checkpoint: Checkpoint) -> None:

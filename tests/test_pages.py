@@ -310,7 +310,7 @@ def test_methods_and_detectors_stand_in_one_table(
     table = app.dataframe[-1].value
     assert list(table["way"]) == ["Random map", "Edge map", "Grad-CAM"]
     assert table["pointing"].iloc[2] == "0.500 (0.250-0.750)"
-    assert "Pointing: gradcam beat the edge map" in words(app)
+    assert "Pointing game: Grad-CAM beats the edge map" in words(app)
     app.multiselect(key="truth_beside").select("other detector").run()
     assert not app.exception
     table = app.dataframe[-1].value
@@ -319,7 +319,7 @@ def test_methods_and_detectors_stand_in_one_table(
         ("Grad-CAM", "other detector"),
     ]
     assert (
-        "other detector: 8 test clips of sample-swap. Pointing: none beats the edge map. Each clip: 4 draws."
+        "other detector: 8 test clips of sample-swap. Pointing game: none beats the edge map. Each clip: 4 draws."
         in words(app)
     )
 

@@ -137,6 +137,7 @@ def _recorded(store: str) -> pd.DataFrame:
 @st.cache_data(max_entries=20, show_spinner=False)
 def _table(store: str, run_id: str) -> tuple[pd.DataFrame, list[str], str]:
     """A finished audit: its table, which methods beat the edges, and what was spent on a clip, in words."""
-    words = audit.beats_edges(tracking.table(run_id, audit.CLIPS))
+    called = LABELS | {name: look.label for name, look in METHODS.items()}
+    words = audit.beats_edges(tracking.table(run_id, audit.CLIPS), called)
     effort = tracking.params(run_id).get("truth.effort", "")  # not said by audits of an earlier dfd
-    return tracking.table(run_id, audit.TABLE), [line.capitalize() for line in words], effort
+    return tracking.table(run_id, audit.TABLE), words, effort
