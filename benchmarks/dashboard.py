@@ -50,7 +50,9 @@ WATCH = """() => {
   window.seen = {asked: null, changed: null, pictured: null};
   new MutationObserver((changes) => {
     if (window.seen.asked === null) return;
-    window.seen.changed = performance.now();
+    // What a canvas holds is not shown: it is what a table tells screen readers, some time after it is drawn.
+    const shown = changes.some(({target}) => !(target.closest ? target : target.parentElement)?.closest('canvas'));
+    if (shown) window.seen.changed = performance.now();
     if (changes.some((change) => change.attributeName === 'src')) window.seen.pictured ??= window.seen.changed;
   }).observe(document.querySelector('[data-testid="stMain"]'),
     {subtree: true, childList: true, attributes: true, characterData: true});

@@ -203,23 +203,28 @@ def test_the_verdict_scale_marks_the_score(p_fake: float, colour: str) -> None:
 
 
 def test_weights_are_signed_and_the_current_frame_picked_out() -> None:
-    figure = charts.frame_weights(np.array([0.3, -0.2, 0.1]), [0.1, 0.0, -0.1], current=1, times=[0.0, 0.1, 0.2])
-    bars, marks = figure.data
+    drawn = charts.frame_weights(np.array([0.3, -0.2, 0.1]), [0.1, 0.0, -0.1], times=[0.0, 0.1, 0.2])
+    bars, marks = drawn.figure.data
     assert [custom[0] for custom in bars.customdata] == [0, 1, 2]
-    assert bars.marker.color[1] == charts.REAL, "negative speaks for real, and this is the current frame"
-    assert bars.marker.color[0].startswith("rgba(213,94,0,")
+    assert list(bars.marker.color) == [charts.FAKE, charts.REAL, charts.FAKE], "negative speaks for real"
+    assert list(drawn.at) == pytest.approx([1 / 6, 1 / 2, 5 / 6])
     assert list(marks.y) == [0.1, 0.0, -0.1]
 
 
 def test_a_single_frame_has_no_mark_for_being_left_out() -> None:
-    (bars,) = charts.frame_weights([0.3], [float("nan")], current=0, times=[0.0]).data
+    drawn = charts.frame_weights([0.3], [float("nan")], times=[0.0])
+    (bars,) = drawn.figure.data
+    assert list(drawn.at) == [0.5]
     assert list(bars.y) == [0.3]
 
 
 def test_the_verdict_so_far_changes_colour_where_it_crosses_the_threshold() -> None:
-    (trace,) = charts.verdict_so_far([0.0, 0.1, 0.2], [0.4, 0.6, 0.7], threshold=0.6, current=2).data
+    drawn = charts.verdict_so_far([0.0, 0.1, 0.2], [0.4, 0.6, 0.7], threshold=0.6)
+    (trace,) = drawn.figure.data
     assert list(trace.marker.color) == [charts.REAL, charts.FAKE, charts.FAKE]
-    assert trace.marker.size[2] > trace.marker.size[0]
+    low, high = drawn.figure.layout.xaxis.range
+    assert low + drawn.at * (high - low) == pytest.approx([0.0, 0.1, 0.2])
+    assert list(charts.verdict_so_far([0.4], [0.4], threshold=0.6).at) == [0.5]
 
 
 def test_other_orders_stand_beside_the_order_that_was_read() -> None:

@@ -174,7 +174,7 @@ def test_a_detector_of_ones_own_is_in_the_table_beside_the_others(filled: str) -
         run.metrics({"test/auc": 0.7, "test/accuracy": 0.6, "test/accuracy_low": 0.5, "test/accuracy_high": 0.7})
         run.text("def predict(path): ...", "detector.py")
     app = open_page("compare")
-    row = table(app).set_index("run_id").loc[run.run_id]
+    row = table(app).set_index("run").loc[f"/runs?run={run.run_id}"]
     assert (row["model"], row["value"]) == ("own: mine", 0.6)
     assert np.isnan(row["sequence_length"])
     app = open_page("runs", run=run.run_id)

@@ -20,7 +20,15 @@ from dfd.charts.free import (
 )
 from dfd.charts.free_figure import MOST_RUNS, free_chart, parallel_coordinates
 from dfd.charts.learning import curve_label, curve_names, learning_of_runs, smoothed
-from dfd.charts.lengths import DASHES, accuracy_by_length, length_points, metrics_in, own_points
+from dfd.charts.lengths import (
+    DASHES,
+    accuracy_by_length,
+    chart_of_lengths,
+    length_columns,
+    length_points,
+    metrics_in,
+    own_points,
+)
 from dfd.charts.matrix import cross_matrix
 from dfd.charts.operating import det_curves, precision_recall_curves, reliability_curves, roc_curves, score_histogram
 from dfd.charts.overview import length_summary
@@ -28,11 +36,12 @@ from dfd.charts.robustness import robustness_curves, robustness_of_runs
 from dfd.charts.runs import confusion, learning_curves, roc
 from dfd.charts.slices import slice_figures
 from dfd.charts.style import CORPUS_PALETTE, FAKE, MOST_POINTS, NEUTRAL, REAL, corpus_colours
-from dfd.charts.timeline import face_parts, frame_weights, other_orders, verdict_so_far
+from dfd.charts.timeline import MARGIN, AlongFrames, face_parts, frame_weights, other_orders, verdict_so_far
 from dfd.charts.verdicts import ScoredFrames, p_fake_of_detectors, p_fake_over_time, verdict_scale
 
 __all__ = [
     "ALIKE",
+    "MARGIN",
     "CORPUS_PALETTE",
     "DASHES",
     "FAKE",
@@ -40,10 +49,12 @@ __all__ = [
     "MOST_RUNS",
     "NEUTRAL",
     "REAL",
+    "AlongFrames",
     "ScoredFrames",
     "View",
     "accuracy_by_length",
     "axes_in",
+    "chart_of_lengths",
     "clip_counts",
     "column_label",
     "confusion",
@@ -60,6 +71,7 @@ __all__ = [
     "joined",
     "learning_curves",
     "learning_of_runs",
+    "length_columns",
     "length_points",
     "length_summary",
     "metrics_in",

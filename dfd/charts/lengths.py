@@ -22,10 +22,16 @@ ALIKE = ["corpus", "model", "backbone", "head", "control", "sequence_length"]  #
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:
     """Test metrics that at least one run has, well known ones first; ends of intervals and counts are left out."""
-    columns = [str(name) for name in runs.columns if str(name).startswith("test/") and runs[name].notna().any()]
-    found = [name.removeprefix("test/") for name in columns if not name.endswith(("_low", "_high", "clips"))]
+    columns = [str(name) for name in runs.columns if str(name).startswith("test/")]
+    measured = [name for name in columns if not name.endswith(("_low", "_high", "clips")) and runs[name].notna().any()]
+    found = [name.removeprefix("test/") for name in measured]
     known = list(METRICS)
     return sorted(found, key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def length_columns(name: str) -> list[str]:
+    """The columns of a table of runs that `length_points` and `own_points` read for a metric."""
+    return ["run_id", *ALIKE, "seed", f"test/{name}", f"test/{name}_low", f"test/{name}_high"]
 
 
 def length_points(runs: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -79,17 +85,26 @@ def accuracy_by_length(
         references: some of `published.references()`.
         colours: of all corpora, from `corpus_colours`.
     """
-    points, own, look = length_points(runs, name), own_points(runs, name), metric(name)
-    colours = colours or corpus_colours([*points["corpus"], *own["corpus"]])
-    lines = [line for _, line in points.groupby("line", sort=False)]
-    figure = go.Figure()
-    for line in lines:
-        figure.add_traces(_interval(line, colours))
-    for line in lines:
-        figure.add_traces(
-            [_mean_line(line, colours), _run_markers(thinned(line, share(len(line), len(points))), colours, look)]
-        )
-    figure.add_traces(_legend(points, colours))
+    return chart_of_lengths(length_points(runs, name), own_points(runs, name), name, references, colours)
+
+
+def chart_of_lengths(
+    points: pd.DataFrame,
+    own: pd.DataFrame,
+    name: str,
+    references: Mapping[str, pd.DataFrame] | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """`accuracy_by_length` of what `length_points` and `own_points` gave for the metric."""
+    look = metric(name)
+    colours = colours or corpus_colours([*points["corpus"].unique(), *own["corpus"].unique()])
+    ends_of = points.groupby(["line", "x"]).agg(low=("low", "min"), high=("high", "max"), value=("value", "mean"))
+    lines = [(line, ends_of.loc[name]) for name, line in points.groupby("line", sort=False)]
+    traces = [trace for line, ends in lines for trace in _interval(line, ends, colours)]
+    for line, ends in lines:
+        shown = thinned(line, share(len(line), len(points)))
+        traces += [_mean_line(line, ends, colours), _run_markers(shown, colours, look)]
+    figure = go.Figure([*traces, *_legend(points, colours)])  # at once, as each addition has its cost
     lengths = sorted(points["sequence_length"].unique())
     for series, figures in (references or {}).items() if name == "accuracy" else ():
         figure.add_trace(_reference(series, figures))
@@ -105,28 +120,33 @@ def _line_names(points: pd.DataFrame) -> pd.Series:
     """Corpus, then what sets the line apart: the control, or the model where it is not plain or there are several; and
     the head and the backbone where the model has others, so that no line joins two of them as if they were seeds.
     """
-    plain = points[points["control"] == ""]
-    models = plain.groupby("corpus")["model"].nunique()
-    alike = points.groupby(["corpus", "model", "control"])
+    parts = ["corpus", "model", "control", "head", "backbone"]
+    kinds = points[parts].drop_duplicates()  # few, of however many runs
+    models = kinds[kinds["control"] == ""].groupby("corpus")["model"].nunique()
+    alike = kinds.groupby(["corpus", "model", "control"])
     heads, backbones = (alike[part].transform("nunique") for part in ("head", "backbone"))
     names = []
-    for row, several_heads, several_backbones in zip(points.itertuples(), heads > 1, backbones > 1, strict=True):
-        parts = [row.corpus, row.control or _model_name(row.model, models[row.corpus])]
+    for row, several_heads, several_backbones in zip(kinds.itertuples(), heads > 1, backbones > 1, strict=True):
+        told = [row.corpus, row.control or _model_name(row.model, models[row.corpus])]
         if (several_heads or row.model == PLAIN) and row.head != PLAIN_HEAD:
-            parts.append(row.head)
+            told.append(row.head)
         if several_backbones:
-            parts.append(row.backbone)
-        names.append(" · ".join(dict.fromkeys(part for part in parts if part)))
-    return pd.Series(names, index=points.index, dtype=object)
+            told.append(row.backbone)
+        names.append(" · ".join(dict.fromkeys(part for part in told if part)))
+    return points[parts].merge(kinds.assign(line=names), how="left", on=parts)["line"].set_axis(points.index)
 
 
 def _model_name(model: str, models: int) -> str:
     return model if models > 1 or model != PLAIN else ""
 
 
-def _interval(line: pd.DataFrame, colours: Mapping[str, str]) -> list[go.Scatter]:
-    """A band for a detector's line; thin bars for a control or a single length, so that bands stay readable."""
-    ends = line.groupby("x").agg(low=("low", "min"), high=("high", "max"), value=("value", "mean")).dropna()
+def _interval(line: pd.DataFrame, ends: pd.DataFrame, colours: Mapping[str, str]) -> list[go.Scatter]:
+    """A band for a detector's line; thin bars for a control or a single length, so that bands stay readable.
+
+    Args:
+        ends: of the line's runs at each x, low (the lowest), high (the highest) and value (the mean).
+    """
+    ends = ends.dropna()
     if ends.empty:
         return []
     corpus, control = line["corpus"].iloc[0], line["control"].iloc[0]
@@ -146,8 +166,8 @@ def _interval(line: pd.DataFrame, colours: Mapping[str, str]) -> list[go.Scatter
     return [go.Scatter(x=ends.index, y=ends["value"], mode="markers", marker=marks, error_y=bars, **shared)]
 
 
-def _mean_line(line: pd.DataFrame, colours: Mapping[str, str]) -> go.Scatter:
-    means = line.groupby("x")["value"].mean()
+def _mean_line(line: pd.DataFrame, ends: pd.DataFrame, colours: Mapping[str, str]) -> go.Scatter:
+    means = ends["value"]
     stroke = _stroke(colours[line["corpus"].iloc[0]], line["control"].iloc[0])
     name = line["line"].iloc[0]
     return go.Scatter(x=means.index, y=means, name=name, mode="lines", line=stroke, showlegend=False, hoverinfo="skip")
@@ -159,27 +179,29 @@ def _stroke(colour: str, control: str) -> dict[str, Any]:
 
 def _legend(points: pd.DataFrame, colours: Mapping[str, str]) -> list[go.Scatter]:
     """Traces without points: colour tells the corpus (and model, where several were trained), dash the control."""
-    plain, controls = points[points["control"] == ""], sorted(set(points["control"]) - {""})
+    drawn = points[["corpus", "control", "line"]].drop_duplicates()
+    plain, controls = drawn[drawn["control"] == ""], sorted(set(drawn["control"]) - {""})
     named = {line: colours[corpus] for corpus, line in zip(plain["corpus"], plain["line"], strict=True)}
-    named |= {name: colours[name] for name in points["corpus"].unique() if name not in set(plain["corpus"])}
+    named |= {name: colours[name] for name in drawn["corpus"].unique() if name not in set(plain["corpus"])}
     keys = [(name, _stroke(colour, "")) for name, colour in named.items()]
     keys += [(control, _stroke(NEUTRAL, control)) for control in controls]
     return [go.Scatter(x=[None], y=[None], name=name, mode="lines", line=stroke) for name, stroke in keys]
 
 
 def _run_markers(line: pd.DataFrame, colours: Mapping[str, str], look: Metric) -> go.Scatter:
-    control = line["control"].iloc[0]
+    name, control = line["line"].iloc[0], line["control"].iloc[0]
+    figures = zip(*(line[column] for column in ("sequence_length", "value", "low", "high", "seed")), strict=True)
     texts = [
-        f"<b>{row.line}</b>, {row.sequence_length:.0f} frames<br>{look.label} {look.write(row.value)}"
-        + ("" if pd.isna(row.low) else f" (95 %: {look.write(row.low)} to {look.write(row.high)})")
-        + ("" if pd.isna(row.seed) else f"<br>seed {row.seed:.0f}")
+        f"<b>{name}</b>, {length:.0f} frames<br>{look.label} {look.write(value)}"
+        + ("" if low != low else f" (95 %: {look.write(low)} to {look.write(high)})")  # NaN where there is none
+        + ("" if seed != seed else f"<br>seed {seed:.0f}")
         + f"<br><i>{OPENS_RUN}</i>"
-        for row in line.itertuples()
+        for length, value, low, high, seed in figures
     ]
     return go.Scatter(
         x=line["x"],
         y=line["value"],
-        name=line["line"].iloc[0],
+        name=name,
         showlegend=False,
         mode="markers",
         marker={

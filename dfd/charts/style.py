@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 REAL, FAKE = "#2A7DBF", "#D55E00"
 NEUTRAL = "#7B8794"
 CORPUS_PALETTE = ("#12977A", "#8C6BC8", "#B07D12", "#C2578F", "#5C8A2E", "#6B7C93")
-MOST_POINTS = 500  # runs that a chart draws one by one; of more, these are taken evenly
+MOST_POINTS = 300  # runs that a chart draws one by one; of more, these are taken evenly
 RUN_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 

@@ -1,15 +1,30 @@
 """A verdict along time, and over the parts of the face."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from dfd.charts.style import CORPUS_PALETTE, FAKE, NEUTRAL, REAL, styled, tint
 from dfd.charts.verdicts import Numbers, p_fake_line
 
+MARGIN = {"l": 76, "r": 12, "t": 46, "b": 52}  # px; fixed, so that a page knows where a chart's frames are
 
-def frame_weights(weights: Numbers, without: Numbers, current: int, times: Numbers) -> go.Figure:
+
+@dataclass(frozen=True, slots=True)
+class AlongFrames:
+    """A chart of a clip's frames on which a page can mark one of them without having the chart drawn anew.
+
+    `MARGIN` lies around the plotting area, and dragging does not move its axis of frames.
+    """
+
+    figure: go.Figure
+    at: NDArray[np.float64]  # (T,) where each frame is across the plotting area: 0 its left end, 1 its right end
+
+
+def frame_weights(weights: Numbers, without: Numbers, times: Numbers) -> AlongFrames:
     """What each frame adds to the score: bars by integrated gradients, marks by leaving the frame out.
 
     `customdata[0]` is the frame.
@@ -17,41 +32,49 @@ def frame_weights(weights: Numbers, without: Numbers, current: int, times: Numbe
     Args:
         weights: (T,) signed, positive speaks for fake.
         without: (T,) score minus the score without the frame; NaN where it is the only one.
-        current: frame in [0, T), picked out.
         times: (T,) seconds, for the hover text.
     """
-    values = np.asarray(weights, dtype=float)
-    colours = [FAKE if value >= 0 else REAL for value in values]
+    values, frames = np.asarray(weights, dtype=float), np.arange(1, len(weights) + 1, dtype=np.float64)
     figure = go.Figure()
     figure.add_bar(
-        x=np.arange(len(values)) + 1,
+        x=frames,
         y=values,
         name="integrated gradients",
-        marker={"color": [colour if at == current else tint(colour, 0.35) for at, colour in enumerate(colours)]},
+        marker={"color": [FAKE if value >= 0 else REAL for value in values]},
         customdata=[[at, float(time)] for at, time in enumerate(times)],
         hovertemplate="frame %{x} at %{customdata[1]:.2f} s: %{y:+.3f}<extra></extra>",
+        unselected={"marker": {"opacity": 1}},  # a bar is clicked to go to its frame, and stays one of many
     )
     if not np.isnan(np.asarray(without, dtype=float)).all():
         figure.add_scatter(
-            x=np.arange(len(values)) + 1,
+            x=frames,
             y=np.asarray(without, dtype=float),
             name="left out",
             mode="markers",
             marker={"symbol": "line-ew-open", "size": 9, "color": NEUTRAL, "line": {"width": 2}},
             hovertemplate="without frame %{x}: %{y:+.3f}<extra></extra>",
+            unselected={"marker": {"opacity": 1}},
         )
     figure.update_xaxes(title="Frame", showgrid=False, tickformat="d")
-    figure.update_yaxes(title="Towards fake (logit)", exponentformat="power")
-    return styled(figure, height=260, hovermode="closest").update_layout(bargap=0.25)
+    figure.update_yaxes(title="Towards fake (logit)", tickformat=".2~g")
+    return _along(styled(figure, height=260, hovermode="closest").update_layout(bargap=0.25), frames, 0.5)
 
 
-def verdict_so_far(times: Numbers, p_fake: Numbers, threshold: float, current: int) -> go.Figure:
-    """p_fake had the clip ended at each frame, (T,) against seconds; the current frame is ringed."""
-    sizes = [12 if at == current else 6 for at in range(len(p_fake))]
-    figure = p_fake_line(times, p_fake, threshold, sizes, "after %{x:.2f} s: p_fake %{y:.3f}")
+def verdict_so_far(times: Numbers, p_fake: Numbers, threshold: float) -> AlongFrames:
+    """p_fake had the clip ended at each frame, (T,) against seconds."""
+    figure = p_fake_line(times, p_fake, threshold, 6, "after %{x:.2f} s: p_fake %{y:.3f}")
     figure.update_xaxes(title="Clip up to (s)")
     figure.update_yaxes(title="p_fake so far")
-    return styled(figure, height=260)
+    seconds = np.asarray(times, dtype=float)
+    return _along(styled(figure, height=260), seconds, 0.03 * np.ptp(seconds) or 0.5)
+
+
+def _along(figure: go.Figure, places: NDArray[np.float64], room: float) -> AlongFrames:
+    """The chart with its axis of frames held, from the first less some room to the last and as much."""
+    low, high = float(places[0]) - room, float(places[-1]) + room
+    figure.update_xaxes(range=[low, high], fixedrange=True, automargin=False)
+    figure.update_yaxes(automargin=False).update_layout(margin=MARGIN)
+    return AlongFrames(figure, (places - low) / (high - low))
 
 
 def other_orders(p_fake: float, shuffled: Numbers, threshold: float) -> go.Figure:

@@ -132,14 +132,14 @@ def _add_missed(figure: go.Figure, missed: Numbers) -> None:
         figure.update_yaxes(range=[-0.07, 1.03])
 
 
-def p_fake_line(times: Numbers, p_fake: Numbers, threshold: float, size: int | list[int], hover: str) -> go.Figure:
+def p_fake_line(times: Numbers, p_fake: Numbers, threshold: float, size: int, hover: str) -> go.Figure:
     """p_fake (T,) against seconds (T,), each mark, `size` px large, in its side's colour; the threshold is a line."""
     values = np.asarray(p_fake, dtype=float)
     figure = go.Figure()
     across = {"xref": "x domain", "x0": 0, "x1": 1, "yref": "y"}
     line = {"type": "line", "y0": threshold, "y1": threshold, "line": {"color": NEUTRAL, "width": 1.5, "dash": "dash"}}
     bands = [_band(threshold, 1, FAKE), _band(0, threshold, REAL)]
-    # as add_hrect and add_hline do, but at once: this is drawn at every move of a slider
+    # as add_hrect and add_hline do, at once
     figure.update_layout(shapes=[across | shape for shape in (*bands, line)])
     figure.add_scatter(
         x=np.asarray(times),

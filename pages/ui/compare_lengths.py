@@ -1,5 +1,7 @@
 """A metric against sequence length, a line for each corpus, with controls and published accuracies."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -25,15 +27,16 @@ def show(runs: pd.DataFrame, shown: Shown) -> None:
             disabled=name != "accuracy",
             help=TERMS["published"] + " Nothing but accuracy was published by sequence length.",
         )
-    selected = runs[runs["corpus"].isin(chosen) & runs["control"].isin(["", *beside])]
+    shown_runs = runs["corpus"].isin(chosen) & runs["control"].isin(["", *beside])
+    selected = runs.reindex(columns=charts.length_columns(name))[shown_runs]  # of a large store, few of many columns
     others = {series: references[series] for series in extra if name == "accuracy"}
-    _chart(selected, name, others, corpora)
-    _numbers(selected, name)
+    points, own = charts.length_points(selected, name), charts.own_points(selected, name)
+    _chart(charts.chart_of_lengths(points, own, name, others, charts.corpus_colours(corpora)), name, others)
+    _numbers(pd.concat([points, own], ignore_index=True), name)
     _others()
 
 
-def _chart(selected: pd.DataFrame, name: str, others: dict[str, pd.DataFrame], corpora: list[str]) -> None:
-    figure = charts.accuracy_by_length(selected, name, others, charts.corpus_colours(corpora))
+def _chart(figure: Any, name: str, others: dict[str, pd.DataFrame]) -> None:
     compare_parts.chart_of_runs(
         figure,
         key="length_chart",
@@ -46,16 +49,14 @@ def _chart(selected: pd.DataFrame, name: str, others: dict[str, pd.DataFrame], c
         st.caption(f"{TERMS['published']} Source: {sources}.")
 
 
-def _numbers(selected: pd.DataFrame, name: str) -> None:
-    points = pd.concat([charts.length_points(selected, name), charts.own_points(selected, name)], ignore_index=True)
+def _numbers(points: pd.DataFrame, name: str) -> None:
     compare_parts.limit(len(points))
     st.subheader("The same numbers", anchor=False)
     table = points.assign(run=lambda rows: "/runs?run=" + rows["run_id"])
     look = compare_parts.number(name)
     st.dataframe(
-        table,
+        table[[*compare_parts.OF_A_RUN, "seed", "value", "low", "high", "run"]],  # what is not shown is not sent
         hide_index=True,
-        column_order=[*compare_parts.OF_A_RUN, "seed", "value", "low", "high", "run"],
         column_config={
             **compare_parts.OF_A_RUN,
             "seed": "Seed",
@@ -73,7 +74,7 @@ def _others() -> None:
     with st.expander("What others report", icon=":material/menu_book:"):
         st.caption(TERMS["others"])
         st.dataframe(
-            published.auc_within_and_across(),
+            _of_others(),
             hide_index=True,
             column_order=["detector", "compression", "level", published.WITHIN, *published.ACROSS, "source"],
             placeholder="–",
@@ -89,3 +90,8 @@ def _others() -> None:
             },
             alt="AUC that others report, within and across data sets",
         )
+
+
+@st.cache_data(ttl=60, max_entries=1, show_spinner=False)
+def _of_others() -> pd.DataFrame:
+    return published.auc_within_and_across()

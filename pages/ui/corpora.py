@@ -13,6 +13,7 @@ from dfd.corpora.inventory import Corpus
 from dfd.corpora.numbers import Figures
 from dfd.errors import DfdError
 from dfd.glossary import TERMS
+from pages.ui import frame
 
 KINDS = {
     "faceforensics": "FaceForensics++",
@@ -108,7 +109,7 @@ def choose(names: Sequence[str]) -> None:
     st.subheader("Side by side", anchor=False)
     st.plotly_chart(
         charts.clip_counts(numbers.sizes(table)),
-        config={"displayModeBar": False},
+        config=frame.BARE,
         key="corpora_chart",
         alt="Real and fake clips of each data set",
     )

@@ -11,10 +11,9 @@ from dfd.corpora.face_clips import FaceSizes
 from dfd.corpora.inventory import Corpus
 from dfd.corpora.numbers import Numbers
 from dfd.glossary import TERMS
-from pages.ui import corpora
+from pages.ui import corpora, frame
 
 LISTED = 1000  # rows shown of a list; the rest is in the files that the page names
-BARE = {"displayModeBar": False}
 
 
 @st.cache_data(max_entries=8, show_spinner="Counting")
@@ -34,7 +33,7 @@ def counts(corpus: Corpus, clips: pd.DataFrame) -> None:
         with place:
             st.subheader(f"By {column}", anchor=False)
             st.plotly_chart(
-                charts.clip_counts(rows), config=BARE, key=f"by_{column}", alt=f"Real and fake clips by {column}"
+                charts.clip_counts(rows), config=frame.BARE, key=f"by_{column}", alt=f"Real and fake clips by {column}"
             )
     table = found.crosstab
     with st.expander("The same numbers", icon=":material/table_rows:"):
@@ -105,7 +104,7 @@ def spreads(corpus: Corpus, clips: pd.DataFrame) -> None:
 
 def _spread(what: str, bins: pd.DataFrame, title: str, **look: Any) -> None:
     figure = charts.spread(bins, title=title, **look)
-    st.plotly_chart(figure, config=BARE, key=what, alt=f"Histogram of {what}")
+    st.plotly_chart(figure, config=frame.BARE, key=what, alt=f"Histogram of {what}")
 
 
 def not_taken(corpus: Corpus, clips: pd.DataFrame) -> None:

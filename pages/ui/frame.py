@@ -1,5 +1,6 @@
 """What every page begins with; and the way in where a link to a page is the first thing a new server is asked for."""
 
+import base64
 import gc
 import importlib
 import io
@@ -14,6 +15,7 @@ from PIL import Image
 # While no session of a server has run app.py, Streamlit takes pages/ for its older kind of app and runs the page that
 # a link names alone, without app.py (streamlit issue 9624). Such a page goes to app.py, which sends it back.
 INSIDE, ASKED = "inside_app", "asked_for"
+BARE = {"displayModeBar": False}  # a chart without its bar of tools
 THUMB = 92  # px of a picture's side in a strip
 MANY = 100  # modules that came since the last look, from which on it is worth one
 _settled = 0  # modules that had been imported at the last look
@@ -82,8 +84,11 @@ def strip(pictures: NDArray[np.uint8], times: NDArray[np.float64], what: str) ->
         )
 
 
-def _thumb(picture: NDArray[np.uint8]) -> bytes:
-    """A JPEG as small as it is shown: Streamlit would encode a larger one, decode it, make it small and encode it."""
+def _thumb(picture: NDArray[np.uint8]) -> str:
+    """A JPEG as small as it is shown (Streamlit would encode it large, and again small), as an address that holds it.
+
+    Sixty files would be asked for one by one, whenever the strip changes.
+    """
     file = io.BytesIO()
     Image.fromarray(picture).resize((THUMB, THUMB), Image.Resampling.BILINEAR).save(file, "JPEG", quality=90)
-    return file.getvalue()
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -11,7 +11,7 @@ from dfd.corpora import inventory
 from dfd.glossary import TERMS, metric
 from dfd.overview import Best
 from dfd.tracking import Training
-from pages.ui import store
+from pages.ui import frame, store
 from pages.ui.figures import figure
 
 SMALL = "accuracy"  # the metric of the small chart
@@ -130,7 +130,7 @@ def lengths(runs: pd.DataFrame) -> None:
         key="overview_lengths",
         on_select="rerun",
         selection_mode="points",
-        config={"displayModeBar": False},
+        config=frame.BARE,
         alt=f"{metric(SMALL).label} on test clips against sequence length, a line for each data set",
     )
     if event.selection.points:

@@ -66,7 +66,7 @@ def _on_test_clips(run: pd.Series) -> None:
         matrix = metrics.confusion(test["label"], test["p_fake"], threshold)
         st.plotly_chart(
             charts.confusion(matrix, frame.ink()),
-            config={"displayModeBar": False},
+            config=frame.BARE,
             key="confusion",
             alt=f"{matrix[0, 0]} of {matrix[0].sum()} real and {matrix[1, 1]} of {matrix[1].sum()} fake clips right",
         )

@@ -13,6 +13,13 @@ from tests.browser.conftest import serving
 pytestmark = pytest.mark.browser
 
 POINTS = ".js-plotly-plot .scatterlayer .trace .points path"
+DRAWN = {"importance": ".barlayer .point path", "so_far": ".scatterlayer .points path"}  # a mark a frame, by chart
+ASIDE = """([key, marks, place]) => {
+  const chart = document.querySelector(`.st-key-${key} .stPlotlyChart`), mark = chart.querySelectorAll(marks)[place];
+  const line = getComputedStyle(chart, '::after'), box = mark.getBoundingClientRect();
+  const middle = chart.getBoundingClientRect().left + parseFloat(line.left) + parseFloat(line.borderLeftWidth) / 2;
+  return middle - (box.left + box.right) / 2;
+}"""
 BACKGROUNDS = {"light": "rgb(252, 252, 252)", "dark": "rgb(18, 22, 27)"}
 
 
@@ -70,6 +77,12 @@ def test_an_upload_becomes_a_verdict_and_a_heat_map_for_each_frame(page: Page, f
     heading(page, "Every frame")
     maps = page.get_by_alt_text(re.compile(r"^Heat map at "))
     expect(maps).to_have_count(frames)
+    for place in (1, 2):
+        expect(page.get_by_text(f"The line is at frame {place}:")).to_be_visible()
+        for key, marks in DRAWN.items():
+            expect(page.locator(f".st-key-{key} {marks}")).to_have_count(frames)
+            assert abs(page.evaluate(ASIDE, [key, marks, place - 1])) < 1.5, f"px from its mark in {key}"
+        page.get_by_role("slider", name="Frame").press("ArrowRight")
     page.get_by_role("combobox", name=re.compile("Method")).click()
     page.get_by_role("option", name="Integrated gradients").click()
     expect(page.get_by_text("Completeness error")).to_be_visible()
