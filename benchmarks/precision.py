@@ -17,13 +17,14 @@ it is what a reader of a map should know.
 
 import argparse
 from collections.abc import Sequence
-from unittest import mock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from dfd import attribution, models
+from benchmarks.attribution import in_float
+from dfd import attribution
 from dfd.attribution import Attribution
 from dfd.attribution.truth import rank_correlation
 from dfd.checkpoints import Checkpoint, load
@@ -50,10 +51,6 @@ def strongest(maps: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.stack(np.unravel_index(flat, maps.shape[1:]), axis=1)
 
 
-def p_fake(score: float) -> float:
-    return float(1 / (1 + np.exp(-score)))
-
-
 def row(method: str, pairs: Sequence[tuple[Attribution, Attribution]]) -> str:
     """A line of the table, from each clip's maps in bfloat16 and in float32."""
     ranks = [rank_correlation(narrow.maps, wide.maps) for narrow, wide in pairs]
@@ -61,7 +58,7 @@ def row(method: str, pairs: Sequence[tuple[Attribution, Attribution]]) -> str:
         [np.linalg.norm(strongest(narrow.maps) - strongest(wide.maps), axis=1) for narrow, wide in pairs]
     )
     far = (moved > FAR * pairs[0][0].maps.shape[-1]).mean()
-    score = max(abs(p_fake(narrow.score) - p_fake(wide.score)) for narrow, wide in pairs)
+    score = max(abs(expit(narrow.score) - expit(wide.score)) for narrow, wide in pairs)
     cells = f"{np.mean(ranks):.3f} | {min(ranks):.3f} | {np.median(moved):.1f} px | {far:.0%} | {score:.4f}"
     return f"| {method} | {cells} |"
 
@@ -76,7 +73,7 @@ def compare(checkpoint: Checkpoint, clips: Sequence[FaceClip]) -> None:
         pairs = []
         for clip in clips:
             narrow = attribution.explain(checkpoint, clip, method, device=cpu)
-            with mock.patch.object(models, "fast_bfloat16", return_value=False):
+            with in_float("float32"):
                 wide = attribution.explain(checkpoint, clip, method, device=cpu)
             pairs.append((narrow, wide))
         print(row(method, pairs), flush=True)

@@ -202,7 +202,7 @@ def test_the_verdict_scale_marks_the_score(p_fake: float, colour: str) -> None:
     assert [(shape.x0, shape.x1) for shape in figure.layout.shapes] == [(0, 0.4), (0.4, 1)]
 
 
-def test_weights_are_signed_and_the_current_frame_picked_out() -> None:
+def test_weights_are_signed_and_it_is_known_where_each_frame_is() -> None:
     drawn = charts.frame_weights(np.array([0.3, -0.2, 0.1]), [0.1, 0.0, -0.1], times=[0.0, 0.1, 0.2])
     bars, marks = drawn.figure.data
     assert [custom[0] for custom in bars.customdata] == [0, 1, 2]

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -41,9 +40,7 @@ def length_points(runs: pd.DataFrame, name: str) -> pd.DataFrame:
         run_id, corpus, model, backbone, head, control, line (its name in the legend), sequence_length, seed, value,
         low, high (95 % interval; NaN where the run has none), x (its place on the axis), sorted as drawn.
     """
-    table = runs.reindex(columns=["run_id", *ALIKE, "seed"]).copy()
-    for column, source in (("value", f"test/{name}"), ("low", f"test/{name}_low"), ("high", f"test/{name}_high")):
-        table[column] = pd.to_numeric(runs[source]) if source in runs else np.nan
+    table = _measured(runs, name)
     table = table[table["value"].notna() & table["sequence_length"].notna()]
     parts = ["backbone", "head", "control"]
     table[parts] = table[parts].astype(object).fillna("")
@@ -59,11 +56,19 @@ def own_points(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     Returns:
         run_id, corpus, model, value, low, high; one row a run.
     """
-    table = runs.reindex(columns=["run_id", "corpus", "model", "sequence_length"]).copy()
-    for column, source in (("value", f"test/{name}"), ("low", f"test/{name}_low"), ("high", f"test/{name}_high")):
-        table[column] = pd.to_numeric(runs[source]) if source in runs else np.nan
-    table = table[table["value"].notna() & table["sequence_length"].isna()].drop(columns="sequence_length")
+    table = _measured(runs, name)
+    table = table[table["value"].notna() & table["sequence_length"].isna()]
+    table = table[["run_id", "corpus", "model", "value", "low", "high"]]
     return table.sort_values(["corpus", "model"], ignore_index=True)
+
+
+def _measured(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`length_columns` of every run, the last three as the numbers value, low and high, NaN where it has none."""
+    table = runs.reindex(columns=length_columns(name))
+    table.columns = pd.Index(["run_id", *ALIKE, "seed", "value", "low", "high"])
+    for column in ("value", "low", "high"):
+        table[column] = pd.to_numeric(table[column])
+    return table
 
 
 def accuracy_by_length(
