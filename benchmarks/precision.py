@@ -1,6 +1,8 @@
-"""How near a trained detector's maps in bfloat16, which pages and commands show, are to its maps in float32.
+"""How near a trained detector's maps, as pages and commands show them, are to its maps in float32, and to true ones.
 
-    python -m benchmarks.precision CORPUS --checkpoints RUN [RUN ...] [--clips 6]
+    python -m benchmarks.precision CORPUS --checkpoints RUN [RUN ...] [--clips 6] [--longer 8]
+
+Saliency is shown in float32 in any case, all else in bfloat16 where the machine multiplies it fast.
 
 Of the same test clips, half of them real, of a corpus of the store's home, by each method of a detector, at the steps,
 layer and baseline that are usual:
@@ -11,12 +13,20 @@ layer and baseline that are usual:
   share of frames in which it moved by more than a tenth of the picture
 - p_fake: the largest change of the score itself
 
+Three methods are means of many gradients, whose number is a matter of patience: the steps of integrated gradients, the
+draws of SmoothGrad and GradientSHAP. Of these a second table takes the float32 map of `--longer` times the usual number
+for the true one, and tells how near to it bfloat16 and float32 come with the usual number, and bfloat16 with twice
+that, which takes about as long as float32 with the usual. It is why these are not in float32.
+
 There is nothing to compare where the machine has no fast bfloat16: the maps are float32 ones there. There is no limit;
 it is what a reader of a map should know.
 """
 
 import argparse
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,7 +35,8 @@ from scipy.special import expit
 
 from benchmarks.attribution import in_float
 from dfd import attribution
-from dfd.attribution import Attribution
+from dfd.attribution import LAYER, STEPS, VIEWS, read
+from dfd.attribution.asked import SAMPLES, Asked
 from dfd.attribution.truth import rank_correlation
 from dfd.checkpoints import Checkpoint, load
 from dfd.data import face_corpus
@@ -35,6 +46,7 @@ from dfd.models import fast_bfloat16
 from dfd.subsets import subset
 
 FAR = 0.1  # of the picture's side
+MEANS = ("integrated_gradients", "smoothgrad", "gradient_shap")
 
 
 def scored(corpus: str, count: int, checkpoint: Checkpoint) -> list[FaceClip]:
@@ -51,32 +63,61 @@ def strongest(maps: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.stack(np.unravel_index(flat, maps.shape[1:]), axis=1)
 
 
-def row(method: str, pairs: Sequence[tuple[Attribution, Attribution]]) -> str:
-    """A line of the table, from each clip's maps in bfloat16 and in float32."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A clip's maps (T, H, W) and its score, by one way of asking."""
+
+    maps: NDArray[np.float32]
+    score: float
+
+
+def ask(checkpoint: Checkpoint, clip: FaceClip, method: str, precision: str, times: int = 1) -> Told:
+    """What a method finds with so many times its usual steps and draws; "shown": in the precision that pages have."""
+    computed = nullcontext() if precision == "shown" else in_float(precision)
+    with computed, read(checkpoint, clip, device=torch.device("cpu")) as reading:
+        found = VIEWS[method](Asked(reading, STEPS * times, LAYER, samples=SAMPLES * times))
+        return Told(found.maps.float().numpy(), (found.clip or reading.judged).score.item())
+
+
+def figures(pairs: Sequence[tuple[Told, Told]]) -> list[str]:
+    """The cells of a line, from each clip's maps and those that they are compared with."""
     ranks = [rank_correlation(narrow.maps, wide.maps) for narrow, wide in pairs]
     moved = np.concatenate(
         [np.linalg.norm(strongest(narrow.maps) - strongest(wide.maps), axis=1) for narrow, wide in pairs]
     )
     far = (moved > FAR * pairs[0][0].maps.shape[-1]).mean()
-    score = max(abs(expit(narrow.score) - expit(wide.score)) for narrow, wide in pairs)
-    cells = f"{np.mean(ranks):.3f} | {min(ranks):.3f} | {np.median(moved):.1f} px | {far:.0%} | {score:.4f}"
-    return f"| {method} | {cells} |"
+    return [f"{np.mean(ranks):.3f}", f"{min(ranks):.3f}", f"{np.median(moved):.1f} px", f"{far:.0%}"]
+
+
+def write(cells: Sequence[str]) -> None:
+    """A line of a table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def compare(checkpoint: Checkpoint, clips: Sequence[FaceClip]) -> None:
-    """Print a table: a row a method."""
+    """Print the first table: a row a method."""
     print(f"\n{checkpoint.meta.name}, run {checkpoint.meta.run_id}, {len(clips)} clips\n")
-    print("| method | rank, mean | rank, least | moved, median | moved far | p_fake |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    cpu = torch.device("cpu")
+    write(["as shown, beside float32", "rank, mean", "rank, least", "moved, median", "moved far", "p_fake"])
+    write(["---"] * 6)
     for method in attribution.views(checkpoint.model):
-        pairs = []
-        for clip in clips:
-            narrow = attribution.explain(checkpoint, clip, method, device=cpu)
-            with in_float("float32"):
-                wide = attribution.explain(checkpoint, clip, method, device=cpu)
-            pairs.append((narrow, wide))
-        print(row(method, pairs), flush=True)
+        pairs = [tuple(ask(checkpoint, clip, method, how) for how in ("shown", "float32")) for clip in clips]
+        score = max(abs(expit(narrow.score) - expit(wide.score)) for narrow, wide in pairs)
+        write([method, *figures(pairs), f"{score:.4f}"])
+
+
+def compare_with_longer(checkpoint: Checkpoint, clips: Sequence[FaceClip], longer: int) -> None:
+    """Print the second table: of the methods that are means, each in three ways."""
+    print(f"\nbeside float32 with {longer} times the steps and draws\n")
+    write(["method", "seconds a clip", "rank, mean", "rank, least", "moved, median", "moved far"])
+    write(["---"] * 6)
+    for method in MEANS:
+        true = [ask(checkpoint, clip, method, "float32", longer) for clip in clips]
+        for precision, times in (("bfloat16", 1), ("float32", 1), ("bfloat16", 2)):
+            started = time.perf_counter()
+            found = [ask(checkpoint, clip, method, precision.replace("bfloat16", "shown"), times) for clip in clips]
+            seconds = (time.perf_counter() - started) / len(clips)
+            name = f"{method}, {precision}" + (f", {times} times as many" if times > 1 else "")
+            write([name, f"{seconds:.1f}", *figures(list(zip(found, true, strict=True)))])
 
 
 def main() -> int:
@@ -85,12 +126,16 @@ def main() -> int:
     parser.add_argument("corpus")
     parser.add_argument("--checkpoints", nargs="+", required=True)
     parser.add_argument("--clips", type=int, default=6)
+    parser.add_argument("--longer", type=int, default=8, help="0: without the second table")
     asked = parser.parse_args()
     if not fast_bfloat16(torch.device("cpu")):
         raise SystemExit("this machine multiplies no bfloat16 fast: its maps are float32 ones")
     for ref in asked.checkpoints:
         checkpoint = load(ref)
-        compare(checkpoint, scored(asked.corpus, asked.clips, checkpoint))
+        clips = scored(asked.corpus, asked.clips, checkpoint)
+        compare(checkpoint, clips)
+        if asked.longer:
+            compare_with_longer(checkpoint, clips, asked.longer)
     return 0
 
 

@@ -19,6 +19,7 @@ from dfd.errors import ManifestError
 from dfd.face_only import load_crops, recipe_of
 from dfd.labels import Label
 from dfd.manifest import Manifest, Split, read_manifest
+from dfd.memory import held
 from dfd.models import autocast, to_input
 from dfd.paths import atomic_file, data_dir
 from dfd.progress import Progress, silent
@@ -158,7 +159,8 @@ def feature_table(
     state.update(f"{crops.manifest.digest()} {crops.values.shape}".encode())
     path = (cache or data_dir() / "cache") / f"features-{state.hexdigest()[:16]}.npy"
     if not path.exists():
-        _compute_features(crops, backbone.eval().to(device), device, path, progress)
+        with held(device.type):
+            _compute_features(crops, backbone.eval().to(device), device, path, progress)
     return replace(crops, values=np.load(path, mmap_mode="r"), rows=np.arange(len(crops)))
 
 

@@ -106,7 +106,7 @@ def fit(
         ExperimentError: the stage asks for what the model has not, or more processes train than a batch has clips.
         CheckpointError: the state that was kept is not of this fit.
     """
-    with held() if device.type == "cpu" else nullcontext():
+    with held(device.type):
         training = _Fit(model, stage, train_labels, device, balance, generator)
         if keeper is not None:
             training.resume(keeper)

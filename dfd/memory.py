@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,27 +11,46 @@ from typing import Any
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
 LARGEST, USUAL_BLOCKS = 32 << 20, 65536
 
+_holding = 0  # blocks of `held` that are open, in any thread: the options are the process'
+_lock = threading.Lock()
+
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Within the block the C library (glibc) keeps all that is freed for what is asked for next; for training on a CPU.
+def held(device: str = "cpu") -> Iterator[None]:
+    """Within the block the C library (glibc) keeps all that is freed for what is asked for next; for work on a CPU.
 
     It would have every block above 32 MiB from the system, page by page, and give it back at once: of a step that moves
-    128 MiB of weights that is a quarter of the time. Once the block ends, memory is given back and kept as is usual.
+    128 MiB of weights that is a quarter of the time. Once the block ends (of several, in one thread or in many, the
+    last), memory is given back and kept as is usual.
+
+    Args:
+        device: the kind that works; nothing is done for another than a CPU.
     """
-    set_option = _of_c_library("mallopt")
-    if set_option is None:
+    if device != "cpu":
         yield
         return
-    set_option(MMAP_MAX, 0)
-    set_option(TRIM_THRESHOLD, -1)  # never
+    _hold(1)
     try:
         yield
     finally:
-        set_option(MMAP_MAX, USUAL_BLOCKS)
-        set_option(MMAP_THRESHOLD, LARGEST)
-        set_option(TRIM_THRESHOLD, 2 * LARGEST)
-        give_back()
+        _hold(-1)
+
+
+def _hold(more: int) -> None:
+    global _holding
+    with _lock:
+        _holding += more
+        set_option = _of_c_library("mallopt")
+        if set_option is None:
+            return
+        if more > 0 and _holding == 1:
+            set_option(MMAP_MAX, 0)
+            set_option(TRIM_THRESHOLD, -1)  # never
+        elif not _holding:
+            set_option(MMAP_MAX, USUAL_BLOCKS)
+            set_option(MMAP_THRESHOLD, LARGEST)
+            set_option(TRIM_THRESHOLD, 2 * LARGEST)
+            give_back()
 
 
 def give_back() -> None:

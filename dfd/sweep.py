@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 from dfd.config import Experiment
 from dfd.data import Table
+from dfd.device import best_device
 from dfd.errors import ExperimentError
 from dfd.experiments import Backbone, backbone, features_of, head, read_crops
+from dfd.memory import held
 from dfd.progress import Progress, part, silent
 
 
@@ -26,7 +28,12 @@ def sweep(experiment: Experiment, progress: Progress = silent) -> list[str]:
         raise ExperimentError(
             f"experiment '{experiment.name}' has no 'sweep' section; use `dfd train` for a single run"
         )
-    crops = read_crops(experiment, max(experiment.sweep.sequence_lengths), part(progress, 0, 0.03))
+    with held(best_device().type):  # what one head frees, the next one takes
+        return _sweep(experiment, max(experiment.sweep.sequence_lengths), progress)
+
+
+def _sweep(experiment: Experiment, longest: int, progress: Progress) -> list[str]:
+    crops = read_crops(experiment, longest, part(progress, 0, 0.03))
     fitted = backbone(experiment, crops, part(progress, 0.03, 0.45))
     corpora = zip(experiment.data.corpora, experiment.data.recorded_as, strict=True)
     plan = [(recorded, list(members(experiment, corpus))) for corpus, recorded in corpora]

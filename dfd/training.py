@@ -17,6 +17,8 @@ from dfd.models import FrameOrder, autocast, frame_permutation, p_fake, to_input
 from dfd.progress import Progress, silent
 from dfd.resume import Keeper
 
+CLIPS_OF_CROPS, CLIPS_OF_FEATURES = 16, 64  # that are scored at once
+
 
 def fit_backbone(
     model: nn.Module,
@@ -110,10 +112,11 @@ def _augmented(crops: Tensor, generator: torch.Generator, asked: Augment | bool)
 
 
 def score_table(
-    model: nn.Module, table: Table, device: torch.device, *, length: int, order: FrameOrder, seed: int, batch: int = 16
+    model: nn.Module, table: Table, device: torch.device, *, length: int, order: FrameOrder, seed: int
 ) -> NDArray[np.float64]:
     """p_fake (N,) of every clip of a table of crops or features, in its order."""
     permutation = frame_permutation(length, order, seed)
+    batch = CLIPS_OF_CROPS if table.values.dtype == np.uint8 else CLIPS_OF_FEATURES
     scores = []
     for start in range(0, len(table), batch):
         rows = np.arange(start, min(start + batch, len(table)))

@@ -246,7 +246,8 @@ def test_bfloat16_changes_little(method: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(attribution.view, "autocast", lambda device: torch.autocast(device.type, torch.bfloat16))
     rough = explain(loaded, clip, method, steps=8)
     assert np.corrcoef(exact.maps.ravel(), rough.maps.ravel())[0, 1] > 0.97
-    assert not np.array_equal(exact.maps, rough.maps)
+    # A single gradient is float32 in any case: no mean over many makes up for what bfloat16 rounds off.
+    assert np.array_equal(exact.maps, rough.maps) == (method == "saliency")
 
 
 # Planted evidence: one patch of one frame, known beforehand.

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 
 import psutil
 import pytest
@@ -61,6 +62,42 @@ def test_memory_is_given_back_when_the_block_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert taken(process) - before < 50 * MIB
+
+
+@WITH_GLIBC
+def test_a_block_within_another_or_beside_it_does_not_end_it() -> None:
+    process, ended, done = psutil.Process(), threading.Event(), threading.Event()
+    give_back()
+    before = taken(process)
+
+    def beside() -> None:
+        with held():
+            ended.wait()
+        done.set()
+
+    other = threading.Thread(target=beside)
+    with held():
+        other.start()
+        with held():
+            pass
+        ended.set()
+        done.wait()
+        block = bytearray(200 * MIB)
+        del block
+        assert taken(process) - before > 150 * MIB, "still held"
+    other.join()
+    assert taken(process) - before < 50 * MIB
+
+
+@WITH_GLIBC
+def test_nothing_is_held_for_another_device() -> None:
+    process = psutil.Process()
+    give_back()
+    before = taken(process)
+    with held("cuda"):
+        block = bytearray(200 * MIB)
+        del block
+        assert taken(process) - before < 50 * MIB
 
 
 def test_other_systems_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:

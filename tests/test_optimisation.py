@@ -1,5 +1,6 @@
 """What moves the weights: groups, schedules, frozen stages, and steps that are made of several micro-batches."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -177,6 +178,22 @@ def test_a_backbone_at_a_small_rate_moves_less() -> None:
 def head(**changes: Any) -> ClipModel:
     torch.manual_seed(0)
     return build(**{**TINY_MODEL, "dropout": 0.0, **changes}).head  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("longest", [0.1, 1000.0])
+def test_gradients_are_clipped_as_pytorch_does_it(longest: float) -> None:
+    """Also those that do not lie in memory in their own order."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten(), nn.Linear(20, 2)).to(memory_format=torch.channels_last)
+    model(torch.randn(4, 3, 4, 4)).square().sum().backward()
+    expected = copy.deepcopy(model)
+    for own, twin in zip(model.parameters(), expected.parameters(), strict=True):
+        assert own.grad is not None
+        twin.grad = own.grad.clone()
+    nn.utils.clip_grad_norm_(expected.parameters(), longest)
+    Optimisation(model, Stage(epochs=1, batch=4, learning_rate=0.01, clip_gradient=longest), 1).step()
+    for own, twin in zip(model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(own.grad, twin.grad)
 
 
 @pytest.mark.usefixtures("float32")

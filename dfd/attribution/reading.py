@@ -14,6 +14,7 @@ from dfd.checkpoints import Checkpoint
 from dfd.device import best_device
 from dfd.errors import CheckpointError
 from dfd.faces import FaceClip
+from dfd.memory import held
 from dfd.models import frame_permutation, to_input
 from dfd.progress import Progress, silent
 from dfd.recipe import CropRecipe
@@ -95,7 +96,8 @@ def read(
         )
     stop = should_stop or (lambda: False)
     order = frame_permutation(len(face_clip.crops), meta.frame_order, meta.seed)
-    with turn(checkpoint.model, progress, stop), torch.inference_mode(False), torch.enable_grad():
-        view = View(checkpoint.model, device or best_device(), stop)
+    here = device or best_device()
+    with turn(checkpoint.model, progress, stop), held(here.type), torch.inference_mode(False), torch.enable_grad():
+        view = View(checkpoint.model, here, stop)
         inputs = to_input(face_clip.crops[order.numpy()], meta.recipe).to(view.device)
         yield Reading(view, inputs, BASELINES[baseline], meta.recipe, order)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -72,17 +72,20 @@ class View:
         """(B, T, F) -> (B,), so many clips at once that `HEAD_FRAMES` hold."""
         return torch.cat([self.score(some) for some in clips.split(max(1, HEAD_FRAMES // clips.shape[1]))])
 
-    def run(self, stages: Callable[[Any], Any], state: tuple[Tensor, ...], held: int) -> tuple[Tensor, ...]:
+    def run(
+        self, stages: Callable[[Any], Any], state: tuple[Tensor, ...], held: int, *, exact: bool = False
+    ) -> tuple[Tensor, ...]:
         """Frames (N, ...) and what goes beside them through stages, at most `held` at once, with or without gradients.
 
-        All but the last of those are forgotten on the way forward and computed again on the way back.
+        All but the last of those are forgotten on the way forward and computed again on the way back. `exact` is in
+        float32, also where the hardware multiplies bfloat16 fast.
         """
         count, parts = -(-len(state[0]) // held), []
         chunks = list(zip(*(tensor.tensor_split(count) for tensor in state), strict=True))
         for number, chunk in enumerate(chunks, start=1):
             self._check_stop()
             given = chunk if len(chunk) > 1 else chunk[0]
-            with autocast(self.device):
+            with nullcontext() if exact else autocast(self.device):
                 if number == len(chunks) or not torch.is_grad_enabled():
                     found = stages(given)
                 else:
@@ -111,13 +114,13 @@ class View:
         """The first convolution, and the rest up to what the last stage gives, flat."""
         return split(self.stages)
 
-    def pixel_features(self) -> Callable[[Tensor], Tensor]:
+    def pixel_features(self, *, exact: bool = False) -> Callable[[Tensor], Tensor]:
         """A function from clips (B, T, 3, H, W) to features (B, T, F) that can be differentiated by the pixels."""
         trunk = nn.Sequential(*self.split())
 
         def features(clips: Tensor) -> Tensor:
             frames = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-            found = self.entered(self.run(trunk, (frames,), held_frames(frames))[0])
+            found = self.entered(self.run(trunk, (frames,), held_frames(frames), exact=exact)[0])
             return found.unflatten(0, clips.shape[:2])
 
         return features
