@@ -166,6 +166,8 @@ TERMS = {
     "face only what does not move, and black calls every bright place evidence.",
     "steps": "Points on the way from the baseline to the face at which gradients are taken. More take longer and "
     "bring the maps' sum nearer to the change of the score: see the completeness error.",
+    "map precision": "bfloat16 is what verdicts are given in, and quick. float32 takes about twice as long; it matters "
+    "most for integrated gradients, and for GradientSHAP and SmoothGrad less than their number of draws.",
     "completeness": "How far the attributions' sum is from the change of output they should explain, as a share of "
     "it; small is good.",
     "people": "Everybody whose face went into a clip: a fake has a target, whose clip it was, and may have a source, "

@@ -128,4 +128,4 @@ st.markdown(f"**Over time** {TERMS['importance']} {TERMS['so far']} {TERMS['orde
 st.markdown(f"**Over the face** {TERMS['parts']}")
 if found.completeness_error is not None:
     st.metric("Completeness error", f"{found.completeness_error:.1%}", help=TERMS["completeness"], width="content")
-st.caption(f"Computed in {found.seconds:.1f} s, over time in {told.seconds:.1f} s")
+st.caption(f"Computed in {found.precision} in {found.seconds:.1f} s, over time in {told.seconds:.1f} s")

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from dfd import attribution
+from dfd import attribution, models
 from dfd.attribution import BASELINES, METHODS, Attribution, Stopped, explain, overlays, write
 from dfd.checkpoints import Checkpoint, CheckpointMeta
 from dfd.errors import CheckpointError, DfdError
@@ -243,11 +243,22 @@ def test_little_memory_gives_the_same_result(method: str, monkeypatch: pytest.Mo
 def test_bfloat16_changes_little(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, clip = checkpoint(), face_clip()
     exact = explain(loaded, clip, method, steps=8)
-    monkeypatch.setattr(attribution.view, "autocast", lambda device: torch.autocast(device.type, torch.bfloat16))
+    monkeypatch.setattr(models, "fast_bfloat16", lambda device: True)
     rough = explain(loaded, clip, method, steps=8)
     assert np.corrcoef(exact.maps.ravel(), rough.maps.ravel())[0, 1] > 0.97
     # A single gradient is float32 in any case: no mean over many makes up for what bfloat16 rounds off.
     assert np.array_equal(exact.maps, rough.maps) == (method == "saliency")
+
+
+@EVERY_METHOD
+def test_float32_can_be_asked_for(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, clip = checkpoint(), face_clip()
+    exact = explain(loaded, clip, method, steps=8)
+    monkeypatch.setattr(models, "fast_bfloat16", lambda device: True)
+    asked, rough = (explain(loaded, clip, method, steps=8, precision=how) for how in ("float32", "fast"))
+    np.testing.assert_array_equal(asked.maps, exact.maps)
+    assert (exact.precision, asked.precision) == ("float32", "float32")
+    assert rough.precision == ("float32" if method == "saliency" else "bfloat16")
 
 
 # Planted evidence: one patch of one frame, known beforehand.

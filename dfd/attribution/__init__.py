@@ -9,13 +9,14 @@ Sources: Sundararajan et al. 2017 (integrated gradients), Selvaraju et al. 2017 
 """
 
 import time
+from typing import Any
 
 import torch
 
 from dfd.attribution.asked import Asked
 from dfd.attribution.baselines import BASELINE, BASELINES, blurred_face
 from dfd.attribution.methods import METHODS, SETTINGS, VIEWS
-from dfd.attribution.reading import Reading, read
+from dfd.attribution.reading import PRECISIONS, Precision, Reading, read
 from dfd.attribution.result import NO_TARGET, TARGET, UNSIGNED, Attribution, overlays, write
 from dfd.attribution.view import Attentive, StopAsked, Stopped
 from dfd.checkpoints import Checkpoint
@@ -25,9 +26,9 @@ from dfd.models.contract import ClipModel
 from dfd.progress import Progress, silent
 
 __all__ = [
-    "BASELINE", "BASELINES", "LAYER", "METHODS", "NO_TARGET", "SETTINGS", "STEPS", "TARGET", "UNSIGNED", "VIEWS",
-    "Attribution", "Reading", "StopAsked", "Stopped", "blurred_face", "explain", "layers", "overlays", "read", "views",
-    "write",
+    "BASELINE", "BASELINES", "LAYER", "METHODS", "NO_TARGET", "PRECISIONS", "SETTINGS", "STEPS", "TARGET", "UNSIGNED",
+    "VIEWS", "Attribution", "Precision", "Reading", "StopAsked", "Stopped", "blurred_face", "explain", "layers",
+    "overlays", "read", "views", "write",
 ]  # fmt: skip
 
 LAYER = "layer3"  # 7x7 at 112 px; layer4's 4x4 is too coarse
@@ -42,6 +43,7 @@ def explain(
     steps: int = STEPS,
     layer: str = LAYER,
     baseline: str = BASELINE,
+    precision: Precision = "fast",
     progress: Progress = silent,
     should_stop: StopAsked | None = None,
     device: torch.device | None = None,
@@ -55,18 +57,24 @@ def explain(
         steps: of integrated gradients.
         layer: the backbone's stage that Grad-CAM reads; the others ignore it.
         baseline: one of `BASELINES`, of integrated gradients and occlusion.
+        precision: "float32" takes about twice as long where the hardware multiplies bfloat16 fast; elsewhere, and of
+            saliency, all is float32. What each is worth: `python -m benchmarks.precision`.
         should_stop: asked several times a second on a small clip, every few seconds on a large one.
         device: the best one by default.
 
     Raises:
         CheckpointError: the crops were cut by another recipe than the checkpoint's, or it has no attention maps.
         Stopped: `should_stop` returned true.
-        ValueError: unknown method, layer or baseline, or steps < 1.
+        ValueError: unknown method, layer, baseline or precision, or steps < 1.
     """
     _check(checkpoint, method, steps)
-    with read(
-        checkpoint, face_clip, baseline=baseline, progress=progress, should_stop=should_stop, device=device
-    ) as reading:
+    how: dict[str, Any] = {
+        "baseline": baseline,
+        "precision": precision,
+        "progress": progress,
+        "should_stop": should_stop,
+    }
+    with read(checkpoint, face_clip, device=device, **how) as reading:
         started = time.perf_counter()  # others' turns are not counted
         found = VIEWS[method](Asked(reading, steps, layer, progress))
         clip = found.clip or reading.judged
@@ -82,6 +90,7 @@ def explain(
         baseline=found.baseline,
         layer=found.layer,
         steps=steps,
+        precision="float32" if found.float32 or reading.view.float32 else "bfloat16",
         score=score,
         baseline_score=start,
         completeness_error=None if start is None else _relative(found.maps.double().sum().item(), score - start),

@@ -35,6 +35,7 @@ class Found:
     target: str = TARGET
     exact: bool = False  # whether the maps are to sum to score - baseline score
     clip: Judged | None = None  # where it came up on the way
+    float32: bool = False  # whatever was asked for
 
 
 Method = Callable[[Asked], Found]

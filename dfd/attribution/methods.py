@@ -105,7 +105,9 @@ METHODS: dict[str, Method] = {
 VIEWS: dict[str, Method] = {**METHODS, "attention": _attention}
 # What `explain` takes beside the method, of those that take anything.
 SETTINGS: dict[str, tuple[str, ...]] = {
-    "gradcam": ("layer",),
-    "integrated_gradients": ("baseline", "steps"),
-    "occlusion": ("baseline",),
+    "gradcam": ("layer", "precision"),
+    "integrated_gradients": ("baseline", "steps", "precision"),
+    "gradient_shap": ("precision",),
+    "occlusion": ("baseline", "precision"),
+    "smoothgrad": ("precision",),
 }

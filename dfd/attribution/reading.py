@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,6 +19,10 @@ from dfd.memory import held
 from dfd.models import frame_permutation, to_input
 from dfd.progress import Progress, silent
 from dfd.recipe import CropRecipe
+
+Precision = Literal["fast", "float32"]
+"""Of what a detector makes of pixels: bfloat16 where the hardware multiplies it fast, as it is served, or float32."""
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ def read(
     face_clip: FaceClip,
     *,
     baseline: str = BASELINE,
+    precision: Precision = "fast",
     progress: Progress = silent,
     should_stop: StopAsked | None = None,
     device: torch.device | None = None,
@@ -84,11 +90,13 @@ def read(
     Raises:
         CheckpointError: the crops were cut by another recipe than the checkpoint's.
         Stopped: `should_stop` returned true meanwhile.
-        ValueError: unknown baseline.
+        ValueError: unknown baseline or precision.
     """
     meta = checkpoint.meta
     if baseline not in BASELINES:
         raise ValueError(f"unknown baseline '{baseline}'; choose one of {', '.join(BASELINES)}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision '{precision}'; choose one of {', '.join(PRECISIONS)}")
     if face_clip.recipe.key() != meta.recipe.key():
         raise CheckpointError(
             f"the face crops of {face_clip.source} were cut by another recipe than checkpoint '{meta.name}' was "
@@ -98,6 +106,6 @@ def read(
     order = frame_permutation(len(face_clip.crops), meta.frame_order, meta.seed)
     here = device or best_device()
     with turn(checkpoint.model, progress, stop), held(here.type), torch.inference_mode(False), torch.enable_grad():
-        view = View(checkpoint.model, here, stop)
+        view = View(checkpoint.model, here, stop, float32=precision == "float32")
         inputs = to_input(face_clip.crops[order.numpy()], meta.recipe).to(view.device)
         yield Reading(view, inputs, BASELINES[baseline], meta.recipe, order)

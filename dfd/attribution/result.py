@@ -28,6 +28,7 @@ class Attribution:
     baseline: str | None  # of the maps; None for a method without one
     layer: str | None
     steps: int
+    precision: str  # that the maps were computed in: float32 or bfloat16
     score: float
     baseline_score: float | None  # of a method whose maps are to sum to score - baseline_score
     completeness_error: float | None  # |sum of maps - (score - baseline_score)| / |score - baseline_score|
@@ -58,6 +59,7 @@ def facts_of(attribution: Attribution, face_clip: FaceClip) -> dict[str, Any]:
         "baseline": attribution.baseline,
         "layer": attribution.layer,
         "steps": attribution.steps,
+        "precision": attribution.precision,
         "size": list(attribution.maps.shape),
         "scale": pictures.scale_of(attribution.maps),
         "score": attribution.score,

@@ -2,9 +2,8 @@
 
 SmoothGrad and GradientSHAP draw random numbers: always the same ones, so that the same clip gives the same maps.
 
-Saliency is in float32: the gradient of one pixel in bfloat16 is another map (rank correlation 0.68). The others are
-means of many gradients, of which bfloat16 gives twice as many in the same time, and comes nearer to the mean of all
-(`python -m benchmarks.precision`).
+Saliency is in float32 in any case: a single gradient in bfloat16 is another map (rank correlation 0.68). The others are
+means of many, and how many there are counts for more than their precision (`python -m benchmarks.precision`).
 Sources: Simonyan et al. 2013 (saliency), Smilkov et al. 2017 (SmoothGrad), Lundberg and Lee 2017 (GradientSHAP).
 """
 
@@ -31,8 +30,8 @@ SEVERAL = "blurred face, mean face and black"
 class PixelScore:
     """Clips (B, T, 3, H, W) -> (B,) logit difference, differentiable by the pixels; it tells its progress by calls."""
 
-    def __init__(self, view: View, calls: int, progress: Progress, what: str, *, exact: bool = False) -> None:
-        self._view, self._features = view, view.pixel_features(exact=exact)
+    def __init__(self, view: View, calls: int, progress: Progress, what: str, *, float32: bool = False) -> None:
+        self._view, self._features = view, view.pixel_features(float32=float32)
         self._calls, self._progress, self._what = calls, progress, what
         self._done = 0
         self.last: Judged | None = None  # the last clip that was asked for
@@ -49,9 +48,9 @@ class PixelScore:
 def saliency(asked: Asked) -> Found:
     """|gradient|, the largest of the three channels: how much the score would change with the pixel, either way."""
     pixels = asked.clip.inputs[None].clone().requires_grad_()
-    score = PixelScore(asked.clip.view, 1, asked.progress, "Saliency", exact=True)
+    score = PixelScore(asked.clip.view, 1, asked.progress, "Saliency", float32=True)
     gradient = Saliency(score).attribute(pixels)
-    return Found(gradient[0].detach().amax(dim=1), target=UNSIGNED, clip=score.last)
+    return Found(gradient[0].detach().amax(dim=1), target=UNSIGNED, clip=score.last, float32=True)
 
 
 def smoothgrad(asked: Asked) -> Found:

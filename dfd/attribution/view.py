@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
+from dfd import models
 from dfd.labels import Label
 from dfd.models import autocast
 from dfd.models.contract import ClipModel
@@ -46,10 +47,11 @@ class View:
     costs the recurrence alone.
     """
 
-    def __init__(self, model: ClipModel, device: torch.device, stop: StopAsked) -> None:
+    def __init__(self, model: ClipModel, device: torch.device, stop: StopAsked, *, float32: bool = False) -> None:
         own = private(model, device)
         self.attentive = own if isinstance(own, Attentive) else None
         self.device = device
+        self.float32 = float32 or not models.fast_bfloat16(device)
         fold(own.backbone)
         self.stages: dict[str, nn.Module] = dict(own.backbone.named_children())  # applied one after the other
         self.head = own.head
@@ -73,19 +75,19 @@ class View:
         return torch.cat([self.score(some) for some in clips.split(max(1, HEAD_FRAMES // clips.shape[1]))])
 
     def run(
-        self, stages: Callable[[Any], Any], state: tuple[Tensor, ...], held: int, *, exact: bool = False
+        self, stages: Callable[[Any], Any], state: tuple[Tensor, ...], held: int, *, float32: bool = False
     ) -> tuple[Tensor, ...]:
         """Frames (N, ...) and what goes beside them through stages, at most `held` at once, with or without gradients.
 
-        All but the last of those are forgotten on the way forward and computed again on the way back. `exact` is in
-        float32, also where the hardware multiplies bfloat16 fast.
+        All but the last of those are forgotten on the way forward and computed again on the way back. In bfloat16 where
+        the hardware multiplies it fast, unless float32 is asked for, here or of the whole view.
         """
         count, parts = -(-len(state[0]) // held), []
         chunks = list(zip(*(tensor.tensor_split(count) for tensor in state), strict=True))
         for number, chunk in enumerate(chunks, start=1):
             self._check_stop()
             given = chunk if len(chunk) > 1 else chunk[0]
-            with nullcontext() if exact else autocast(self.device):
+            with nullcontext() if float32 or self.float32 else autocast(self.device):
                 if number == len(chunks) or not torch.is_grad_enabled():
                     found = stages(given)
                 else:
@@ -114,13 +116,13 @@ class View:
         """The first convolution, and the rest up to what the last stage gives, flat."""
         return split(self.stages)
 
-    def pixel_features(self, *, exact: bool = False) -> Callable[[Tensor], Tensor]:
+    def pixel_features(self, *, float32: bool = False) -> Callable[[Tensor], Tensor]:
         """A function from clips (B, T, 3, H, W) to features (B, T, F) that can be differentiated by the pixels."""
         trunk = nn.Sequential(*self.split())
 
         def features(clips: Tensor) -> Tensor:
             frames = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-            found = self.entered(self.run(trunk, (frames,), held_frames(frames), exact=exact)[0])
+            found = self.entered(self.run(trunk, (frames,), held_frames(frames), float32=float32)[0])
             return found.unflatten(0, clips.shape[:2])
 
         return features

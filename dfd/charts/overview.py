@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from dfd.charts.lengths import ALIKE, accuracy_by_length, length_points
+from dfd.charts.lengths import ALIKE, chart_of_lengths, length_points, own_points
 from dfd.glossary import metric
 
 
@@ -22,9 +22,8 @@ def length_summary(runs: pd.DataFrame, name: str, colours: Mapping[str, str]) ->
     points = length_points(runs, name)
     points = points[points["control"] == ""]
     ends = {"value": ("value", "mean"), "low": ("low", "min"), "high": ("high", "max")}
-    means = points.groupby(ALIKE, as_index=False).agg(**ends)
-    renamed = {"value": f"test/{name}", "low": f"test/{name}_low", "high": f"test/{name}_high"}
-    figure = accuracy_by_length(means.rename(columns=renamed).assign(run_id="", seed=float("nan")), name, None, colours)
+    means = points.groupby([*ALIKE, "line", "x"], as_index=False).agg(**ends).assign(run_id="", seed=float("nan"))
+    figure = chart_of_lengths(means, own_points(runs.head(0), name), name, None, colours)
     figure.for_each_trace(lambda trace: trace.update(hovertemplate=_hover(name)), selector={"mode": "markers"})
     figure.update_yaxes(title=None)
     return figure.update_layout(height=300)

@@ -57,6 +57,9 @@ def explain(
     steps: Annotated[int, typer.Option(min=2, help="of integrated gradients")] = 32,
     layer: Annotated[str, typer.Option(help="of Grad-CAM: layer1 to layer4")] = "layer3",
     baseline: Annotated[str, typer.Option(help="what a face is compared with: blurred, mean or black")] = "blurred",
+    precision: Annotated[
+        str, typer.Option(help="of a clip's maps: fast (bfloat16 where that is quick), or float32, twice as long")
+    ] = "fast",
     extras: Annotated[
         bool, typer.Option("--extras", help="of a clip, also strip.png, overlay.mp4 and maps.npz")
     ] = False,
@@ -76,7 +79,8 @@ def explain(
         assert clip is not None
         if out is None:
             raise typer.BadParameter("give a folder for the heat maps", param_hint="--out")
-        _explain_clip(clip, out, method or "gradcam", checkpoint, steps, layer, baseline, extras, as_json)
+        how = {"steps": steps, "layer": layer, "baseline": baseline, "precision": precision}
+        _explain_clip(clip, out, method or "gradcam", checkpoint, how, extras, as_json)
 
 
 def _audit(
@@ -115,9 +119,7 @@ def _explain_clip(
     out: Path,
     method: str,
     checkpoint: str | None,
-    steps: int,
-    layer: str,
-    baseline: str,
+    how: dict[str, Any],
     extras: bool,
     as_json: bool,
 ) -> None:
@@ -129,7 +131,8 @@ def _explain_clip(
     from dfd.inference import Detector
 
     _one_of(method, attribution.VIEWS, "--method")
-    _one_of(baseline, attribution.BASELINES, "--baseline")
+    _one_of(how["baseline"], attribution.BASELINES, "--baseline")
+    _one_of(how["precision"], attribution.PRECISIONS, "--precision")
     ref = shared.best(checkpoint)
     loaded = load(ref)
     verdict = Detector(loaded).judge(clip)
@@ -138,12 +141,12 @@ def _explain_clip(
         raise NoFaceError(verdict.message)
     with printed() as progress:
         try:
-            found = attribution.explain(
-                loaded, face, method, steps=steps, layer=layer, baseline=baseline, progress=part(progress, 0, 0.8)
-            )
+            found = attribution.explain(loaded, face, method, **how, progress=part(progress, 0, 0.8))
         except ValueError as error:  # which layers there are, the detector says
             raise typer.BadParameter(str(error)) from None
-        told = timeline(loaded, face, baseline=baseline, features=found.features, progress=part(progress, 0.8, 1))
+        told = timeline(
+            loaded, face, baseline=how["baseline"], features=found.features, progress=part(progress, 0.8, 1)
+        )
     written = attribution.write(found, face, out, everything(found, told, face))
     if extras:
         written += write_extras(found, told, face, out)

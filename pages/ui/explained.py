@@ -50,7 +50,7 @@ def maps(tried: Tried, how: How) -> Attribution:
     The page ends here while this was cancelled and not asked for again.
     """
     checkpoint = judging.detector(tried.run_id).checkpoint
-    settings = {"layer": how.layer, "baseline": how.baseline, "steps": how.steps}
+    settings = {"layer": how.layer, "baseline": how.baseline, "steps": how.steps, "precision": how.precision}
     work = partial(attribution.explain, checkpoint, tried.verdict.face_clip, how.method, **settings)
     return _once(tried, f"maps {how}", METHODS[how.method].label, lambda report: work(progress=report))
 
@@ -112,7 +112,7 @@ def _facts(found: Attribution, told: Timeline, tried: Tried) -> str:
 
 def known_by(found: Attribution) -> str:
     """Which of a clip's attributions it is."""
-    return f"{found.method} {found.layer} {found.baseline} {found.steps}"
+    return f"{found.method} {found.layer} {found.baseline} {found.steps} {found.precision}"
 
 
 def kept(tried: Tried, what: str, work: Callable[[], Result]) -> Result:

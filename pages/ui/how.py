@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from dfd import attribution, overlays
 from dfd.attribution import Attribution
+from dfd.device import best_device
 from dfd.glossary import METHODS, TERMS
+from dfd.models import fast_bfloat16
 from dfd.models.contract import ClipModel
 
 STEPS = (8, 16, 32, 64, 128)
@@ -25,6 +27,7 @@ class How:
     layer: str = attribution.LAYER
     baseline: str = attribution.BASELINE
     steps: int = attribution.STEPS
+    precision: attribution.Precision = "fast"
 
     def by(self, method: str) -> "How":
         """Another method, with as much of this as it takes."""
@@ -81,6 +84,16 @@ def _settings(method: str, model: ClipModel) -> How:
             "Steps", STEPS, index=STEPS.index(attribution.STEPS), key="steps", bind="query-params", help=TERMS["steps"]
         )
         how = replace(how, steps=steps)
+    if "precision" in takes and fast_bfloat16(best_device()):
+        precision = st.selectbox(
+            "Precision",
+            attribution.PRECISIONS,
+            format_func={"fast": "bfloat16", "float32": "float32"}.__getitem__,
+            key="precision",
+            bind="query-params",
+            help=TERMS["map precision"],
+        )
+        how = replace(how, precision=precision)
     return how
 
 
