@@ -108,6 +108,10 @@ def test_explain_writes_a_heat_map_a_frame(
     assert dfd(monkeypatch, *command) == 0
     assert len(list(out.glob("*.png"))) == 4
     assert len(list(out.glob("*.json"))) == 1
+    command[-2:] = ["--precision", "float32"]
+    assert dfd(monkeypatch, *command) == 0
+    assert json.loads((out / "attribution.json").read_text())["precision"] == "float32"
+    assert dfd(monkeypatch, *command[:-1], "double") == 2
 
 
 def test_runs_lists_every_detector(

@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dfd import audit, tracking
+from dfd import audit, models, tracking
 from dfd.corpora.sample import mask_path, save_mask
 from dfd.labels import Label
 from dfd.manifest import Clip, Manifest
@@ -371,6 +371,21 @@ def test_a_method_is_computed_as_its_settings_say(sample_clip: Clip) -> None:
     kept = [key[2] for key in app.session_state["explained"]]
     assert any("baseline='black', steps=8" in key for key in kept)
     assert "timeline black" in kept, "frames are compared with the same"
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_maps_in_float32_can_be_asked_for_where_they_are_not(
+    sample_clip: Clip, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    monkeypatch.setattr(models, "fast_bfloat16", lambda device: fast)
+    monkeypatch.setattr("pages.ui.how.fast_bfloat16", lambda device: fast)
+    app = open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
+    assert ("precision" in [box.key for box in app.selectbox]) == fast
+    assert any(f"Computed in {'bfloat16' if fast else 'float32'}" in text.value for text in app.caption)
+    if fast:
+        app.selectbox(key="precision").set_value("float32").run()
+        assert not app.exception
+        assert any("Computed in float32" in text.value for text in app.caption)
 
 
 def test_what_was_imported_for_good_is_spared_the_collector(sample_clip: Clip) -> None:
