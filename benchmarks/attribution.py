@@ -24,8 +24,8 @@ Grad-CAM 1.5 s. Exit code 1 if one is missed.
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.timing import line, ratio, timed
-from dfd import attribution, models
-from dfd.attribution import Attribution
+from dfd import attribution
+from dfd.attribution import Attribution, Precision
 from dfd.attribution.timeline import timeline
 from dfd.checkpoints import Checkpoint, CheckpointMeta
 from dfd.faces import FaceClip
@@ -78,9 +78,11 @@ def detector(clip: FaceClip) -> Checkpoint:
     return Checkpoint(model.eval(), meta, "random")
 
 
-def ours(checkpoint: Checkpoint, clip: FaceClip, method: str, steps: int) -> tuple[float, Attribution]:
+def ours(
+    checkpoint: Checkpoint, clip: FaceClip, method: str, steps: int, precision: Precision = "fast"
+) -> tuple[float, Attribution]:
     started = time.perf_counter()
-    found = attribution.explain(checkpoint, clip, method, steps=steps, device=CPU)
+    found = attribution.explain(checkpoint, clip, method, steps=steps, precision=precision, device=CPU)
     return time.perf_counter() - started, found
 
 
@@ -126,27 +128,16 @@ def apart(maps: NDArray[np.float32], from_: NDArray[np.float32]) -> float:
     return float(np.abs(maps - from_).max() / np.abs(from_).max())
 
 
-@contextmanager
-def in_float(kind: str) -> Iterator[None]:
-    """Everything computes in float32, or in float64, also where the code says float32."""
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(models, "fast_bfloat16", return_value=False))
-        if kind == "float64":
-            stack.enter_context(mock.patch.object(torch.Tensor, "float", torch.Tensor.double))
-        yield
-
-
 def alike(method: str, checkpoint: Checkpoint, clip: FaceClip) -> bool:
     """Print how far both are from the README's maps in float64; returns whether ours in float64 are the same."""
     short = clip.at(np.arange(FEW))
     double = replace(checkpoint, model=deepcopy(checkpoint.model).double())
     plain: dict[str, Any] = {"method": method, "steps": FEW, "batch": 2, "precision": nullcontext()}
-    with in_float("float64"):
+    with mock.patch.object(torch.Tensor, "float", torch.Tensor.double):  # also where the code says float32
         truth = captums(double.model, short, **plain)[1]
-        exact = apart(ours(double, short, method, FEW)[1].maps, truth)
+        exact = apart(ours(double, short, method, FEW, "float32")[1].maps, truth)
     readme = apart(captums(checkpoint.model, short, **plain)[1], truth)
-    with in_float("float32"):
-        single = apart(ours(checkpoint, short, method, FEW)[1].maps, truth)
+    single = apart(ours(checkpoint, short, method, FEW, "float32")[1].maps, truth)
     shown = apart(ours(checkpoint, short, method, FEW)[1].maps, truth)
     print(
         f"  from the README's maps in float64: dfd in float64 {exact:.1e} (limit {SAME:g}); README in float32", end=" "

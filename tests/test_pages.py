@@ -378,7 +378,6 @@ def test_maps_in_float32_can_be_asked_for_where_they_are_not(
     sample_clip: Clip, monkeypatch: pytest.MonkeyPatch, fast: bool
 ) -> None:
     monkeypatch.setattr(models, "fast_bfloat16", lambda device: fast)
-    monkeypatch.setattr("pages.ui.how.fast_bfloat16", lambda device: fast)
     app = open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
     assert ("precision" in [box.key for box in app.selectbox]) == fast
     assert any(f"Computed in {'bfloat16' if fast else 'float32'}" in text.value for text in app.caption)

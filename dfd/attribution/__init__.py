@@ -9,7 +9,6 @@ Sources: Sundararajan et al. 2017 (integrated gradients), Selvaraju et al. 2017 
 """
 
 import time
-from typing import Any
 
 import torch
 
@@ -68,13 +67,15 @@ def explain(
         ValueError: unknown method, layer, baseline or precision, or steps < 1.
     """
     _check(checkpoint, method, steps)
-    how: dict[str, Any] = {
-        "baseline": baseline,
-        "precision": precision,
-        "progress": progress,
-        "should_stop": should_stop,
-    }
-    with read(checkpoint, face_clip, device=device, **how) as reading:
+    with read(
+        checkpoint,
+        face_clip,
+        baseline=baseline,
+        precision=precision,
+        progress=progress,
+        should_stop=should_stop,
+        device=device,
+    ) as reading:
         started = time.perf_counter()  # others' turns are not counted
         found = VIEWS[method](Asked(reading, steps, layer, progress))
         clip = found.clip or reading.judged

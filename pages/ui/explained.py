@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -50,8 +50,7 @@ def maps(tried: Tried, how: How) -> Attribution:
     The page ends here while this was cancelled and not asked for again.
     """
     checkpoint = judging.detector(tried.run_id).checkpoint
-    settings = {"layer": how.layer, "baseline": how.baseline, "steps": how.steps, "precision": how.precision}
-    work = partial(attribution.explain, checkpoint, tried.verdict.face_clip, how.method, **settings)
+    work = partial(attribution.explain, checkpoint, tried.verdict.face_clip, **asdict(how))
     return _once(tried, f"maps {how}", METHODS[how.method].label, lambda report: work(progress=report))
 
 

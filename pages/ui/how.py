@@ -7,11 +7,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dfd import attribution, overlays
+from dfd import attribution, models, overlays
 from dfd.attribution import Attribution
 from dfd.device import best_device
 from dfd.glossary import METHODS, TERMS
-from dfd.models import fast_bfloat16
 from dfd.models.contract import ClipModel
 
 STEPS = (8, 16, 32, 64, 128)
@@ -84,7 +83,7 @@ def _settings(method: str, model: ClipModel) -> How:
             "Steps", STEPS, index=STEPS.index(attribution.STEPS), key="steps", bind="query-params", help=TERMS["steps"]
         )
         how = replace(how, steps=steps)
-    if "precision" in takes and fast_bfloat16(best_device()):
+    if "precision" in takes and models.fast_bfloat16(best_device()):
         precision = st.selectbox(
             "Precision",
             attribution.PRECISIONS,
