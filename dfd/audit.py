@@ -118,7 +118,7 @@ def audit(
 
 def _kept(checkpoint: Checkpoint, chosen: Manifest, methods: Sequence[str], effort: Effort) -> Path:
     """The folder of the clips that are done, of exactly this audit."""
-    told = [checkpoint.meta.model_dump_json(), chosen.digest(), list(methods), asdict(effort)]
+    told = [checkpoint.meta.model_dump_json(), chosen.content(), list(methods), asdict(effort)]
     digest = hashlib.sha256(json.dumps(told).encode())
     for name, weights in sorted(checkpoint.model.state_dict().items()):
         digest.update(name.encode())

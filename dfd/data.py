@@ -156,7 +156,8 @@ def feature_table(
     for name, tensor in backbone.state_dict().items():
         state.update(name.encode())
         state.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    state.update(f"{crops.manifest.digest()} {crops.values.shape}".encode())
+    read_as = [crops.recipe.colour, crops.recipe.mean, crops.recipe.std]  # no part of the recipe's key
+    state.update(f"{crops.manifest.content()} {crops.values.shape} {read_as}".encode())
     path = (cache or data_dir() / "cache") / f"features-{state.hexdigest()[:16]}.npy"
     if not path.exists():
         with held(device.type):

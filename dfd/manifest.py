@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from dfd.errors import ManifestError
 from dfd.labels import Label
 from dfd.paths import atomic_file
+from dfd.provenance import file_digest
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -122,6 +123,15 @@ class Manifest:
             told = [row[name] for name in COLUMNS if name != "path"]  # without attributes as before there were any
             digest.update("\x1f".join([*told, *(f"{name}={value}" for name, value in clip.attributes)]).encode())
         return digest.hexdigest()[:16]
+
+    def content(self) -> str:
+        """`digest`, and the bytes of every clip's file: what is read from it. First 16 hex digits of a sha256.
+
+        A clip that was replaced under its old id and length has the old digest and another content.
+        """
+        clips = sorted(self.clips, key=lambda clip: (clip.corpus, clip.clip_id))
+        files = ["" if clip.frames == 0 else file_digest(clip.path) for clip in clips]
+        return hashlib.sha256("\n".join([self.digest(), *files]).encode()).hexdigest()[:16]
 
     def check(self) -> "Manifest":
         """Return self if it is sound.

@@ -323,7 +323,7 @@ def _check_draws(experiment: Experiment, rules: Rules, budget: int) -> None:
 def _key(experiment: Experiment, clips: Manifest) -> str:
     """Digest of all that makes figures comparable: a search of other settings or clips is another one."""
     asked = experiment.model_dump(mode="json", exclude={"name": True, "published": True, "search": {"trials"}})
-    return _digest({"protocol": experiments.PROTOCOL, "asked": asked, "data": clips.digest()})
+    return _digest({"protocol": experiments.PROTOCOL, "asked": asked, "data": clips.content()})
 
 
 def _digest(facts: Any) -> str:
