@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
@@ -20,6 +20,9 @@ from dfd.recipe import CropRecipe
 from dfd.settings import explain
 from dfd.space import Range, Scalar, Search, ends
 from dfd.subsets import wrong_shares
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what torch takes
+Length = Annotated[int, Field(ge=1)]  # frames
 
 Balance = Literal["weights", "sampler", "none"]
 
@@ -201,17 +204,30 @@ class Training(_Part):
 class Sweep(_Part):
     """Many sequence lengths from one backbone; each corpus gets its own heads."""
 
-    sequence_lengths: tuple[int, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
-    mean_pool: tuple[int, ...] = Field((), description="lengths at which the mean-pooling control is run")
-    shuffled: tuple[int, ...] = Field((), description="lengths at which the shuffled-frames control is run")
+    sequence_lengths: tuple[Length, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
+    mean_pool: tuple[Length, ...] = Field((), description="lengths at which the mean-pooling control is run")
+    shuffled: tuple[Length, ...] = Field((), description="lengths at which the shuffled-frames control is run")
+
+    @field_validator("sequence_lengths", "seeds", "mean_pool", "shuffled")
+    @classmethod
+    def _once(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        twice = [number for number in numbers if numbers.count(number) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} stands there twice")
+        return numbers
+
+    @property
+    def longest(self) -> int:
+        """The most frames that any of its detectors reads."""
+        return max(*self.sequence_lengths, *self.mean_pool, *self.shuffled, 0)
 
 
 class Experiment(_Part):
     """One experiment, from data to checkpoint."""
 
     name: str = Field(min_length=1)
-    seed: int = 0
+    seed: Seed = 0
     data: Data
     crop: CropRecipe = CropRecipe()
     model: Model = Model()
@@ -222,9 +238,9 @@ class Experiment(_Part):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        lengths = (self.model.sequence_length,) if self.sweep is None else self.sweep.sequence_lengths
-        if max(lengths) > self.crop.max_frames:
-            raise ValueError(f"sequence length {max(lengths)} is more than crop.max_frames, {self.crop.max_frames}")
+        longest = self.model.sequence_length if self.sweep is None else self.sweep.longest
+        if longest > self.crop.max_frames:
+            raise ValueError(f"sequence length {longest} is more than crop.max_frames, {self.crop.max_frames}")
         if self.model.name in END_TO_END and (self.sweep is not None or self.train.mode != "end_to_end"):
             raise ValueError(
                 f"model '{self.model.name}' is trained end to end alone: no 'sweep', and no two-stage mode"

@@ -108,7 +108,7 @@ def _train(kind: str, plan: Sequence[Experiment], progress: Progress) -> str:
     first, last = plan[0], plan[-1]
     if len(plan) == 1 and kind == "detector":
         return experiments.train(last, progress)
-    longest = max(first.sweep.sequence_lengths) if first.sweep else first.model.sequence_length
+    longest = first.sweep.longest if first.sweep else first.model.sequence_length
     crops = experiments.read_crops(first, longest, part(progress, 0, 0.1))
     fitted = experiments.backbone(first, crops, part(progress, 0.1, 0.6))
     if kind == "backbone":

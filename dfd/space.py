@@ -73,6 +73,11 @@ class Search(BaseModel):
         for key in self.space:
             if key == "model.sequence_length":
                 raise ValueError(f"'{key}' is not searched: `dfd sweep` compares lengths, with controls and intervals")
+            if key in ("model.name", "model.backbone"):
+                raise ValueError(
+                    f"'{key}' is not searched: another one has other usual settings, and a search of it; compare the "
+                    "runs of experiments that differ in it"
+                )
             if key != "data.balance" and not key.startswith(("model.", "train.")):
                 raise ValueError(
                     f"'{key}' is not searched: it is no hyperparameter; name keys of model and train, or data.balance"

@@ -29,7 +29,7 @@ def sweep(experiment: Experiment, progress: Progress = silent) -> list[str]:
             f"experiment '{experiment.name}' has no 'sweep' section; use `dfd train` for a single run"
         )
     with held(best_device().type):  # what one head frees, the next one takes
-        return _sweep(experiment, max(experiment.sweep.sequence_lengths), progress)
+        return _sweep(experiment, experiment.sweep.longest, progress)
 
 
 def _sweep(experiment: Experiment, longest: int, progress: Progress) -> list[str]:
@@ -62,9 +62,8 @@ def members(experiment: Experiment, corpus: str) -> Iterator[Experiment]:
 
 
 def _member(experiment: Experiment, corpus: str, seed: int, length: int, kind: str) -> Experiment:
-    model = experiment.model.model_copy(
-        update={"sequence_length": length, "name": "resnext_mean" if kind == "mean pool" else experiment.model.name}
-    )
+    plain = {"name": "resnext_mean", "pooling": "mean"} if kind == "mean pool" else {}
+    model = experiment.model.model_copy(update={"sequence_length": length, **plain})
     order = "shuffled" if kind == "shuffled" else "natural"
     data = experiment.data.model_copy(update={"corpora": (corpus,), "frame_order": order})
     name = f"{corpus} {length} frames" + ("" if kind == "lstm" else f", {kind}")

@@ -43,6 +43,8 @@ def fit_backbone(
 
     def batches(number: int) -> Iterator[tuple[Tensor, Tensor]]:
         for rows in epoch_rows(labels, step, stage.steps, generator, balanced=balance == "sampler"):
+            if len(rows) % stage.batch == 1 < stage.batch:  # batch norm of a trunk that ends in 1 x 1 px takes two
+                rows = np.append(rows, rows[0])
             lengths = torch.from_numpy(train.lengths[rows])
             frames = (torch.rand(len(rows), generator=generator) * lengths).long()[:, None].numpy()
             mine = distributed.mine(len(rows), stage.batch)

@@ -19,7 +19,7 @@ from dfd.config import Experiment, Stage
 from dfd.data import Table
 from dfd.device import best_device
 from dfd.errors import ManifestError
-from dfd.evaluation import Evaluation, Scores, record, score_clips, summarise
+from dfd.evaluation import Evaluation, Scores, check_people, record, score_clips, summarise
 from dfd.loop import Diverged, Epoch, OnEpoch, unheard
 from dfd.manifest import SPLITS, Split
 from dfd.models.contract import ClipModel
@@ -79,6 +79,22 @@ class Work:
         """The clips that it is trained on, and those that it is validated on; raises as `split`."""
         return self.split("train"), self.split("val")
 
+    @property
+    def measured_on(self) -> tuple[Split, ...]:
+        """The splits whose clips it is measured on once it is trained."""
+        return ("val", "test") if self.kind == "detector" else ("val",)
+
+    def check(self) -> None:
+        """Whether all that comes after its training can be done.
+
+        Raises:
+            ManifestError: a split has not both classes, or too few people for intervals.
+        """
+        for split in ("train", *self.measured_on):
+            table = self.split(split)
+            if split != "train":
+                check_people(table.manifest.name, table.manifest)
+
     def fit(self, keeper: Keeper, on_epoch: OnEpoch, progress: Progress) -> None:
         """Train, and give the weights the values that are stored."""
         settings, tables = self.experiment, self.tables
@@ -118,6 +134,7 @@ def once(
             done = distributed.by_first(lambda: _done(key))
             if done is None:
                 work = distributed.in_turn(make)  # weights that are downloaded are there for the others
+                work.check()
                 if distributed.is_first():
                     run_id = _record(work, keeper, parent, progress, watch)
                     return distributed.by_first(lambda: run_id), work
@@ -235,8 +252,7 @@ def _finish(run: tracking.Run, work: Work) -> None:
     settings = work.experiment
     device = best_device()
     order = settings.data.frame_order if work.kind == "detector" else "natural"
-    splits: tuple[Split, ...] = ("val", "test") if work.kind == "detector" else ("val",)
-    tables = {split: work.split(split) for split in splits}
+    tables = {split: work.split(split) for split in work.measured_on}
     scores: dict[Split, Scores] = {
         split: score_clips(work.model, table, device, length=work.length, order=order, seed=settings.seed)
         for split, table in tables.items()

@@ -14,7 +14,7 @@ from dfd.config import Balance, Data, Stage
 from dfd.data import crop_table, epoch_rows, face_corpus, feature_table
 from dfd.errors import DfdError, ManifestError
 from dfd.evaluation import summarise
-from dfd.experiments import backbone, chosen_clips, end_to_end, head, read_crops
+from dfd.experiments import backbone, chosen_clips, end_to_end, head, read_crops, train
 from dfd.labels import Label
 from dfd.manifest import SPLITS, Manifest, merge, read_manifest
 from dfd.models import build
@@ -22,8 +22,9 @@ from dfd.paths import data_dir
 from dfd.preprocess import preprocess
 from dfd.recipe import CropRecipe
 from dfd.sweep import members, sweep
-from dfd.training import fit, fit_clips, score_table
+from dfd.training import fit, fit_backbone, fit_clips, score_table
 from tests.conftest import TINY_MODEL, tiny_experiment, tiny_table
+from tests.stored_faces import stored
 
 CPU = torch.device("cpu")
 STAGE = Stage(epochs=4, batch=8, learning_rate=0.01)
@@ -84,6 +85,25 @@ def test_features_of_another_backbone_are_not_mixed_up() -> None:
     one = feature_table(table, build(**TINY_MODEL).backbone, CPU)
     other = feature_table(table, build(**TINY_MODEL).backbone, CPU)
     assert not np.array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize("change", [{"colour": "bgr"}, {"mean": (0.5, 0.5, 0.5)}, {"std": (0.5, 0.5, 0.5)}])
+def test_features_of_crops_that_are_read_otherwise_are_not_mixed_up(change: dict[str, object]) -> None:
+    table, backbone = tiny_table(("a",)), build(**TINY_MODEL).backbone
+    other = replace(table, recipe=table.recipe.model_copy(update=change))
+    one, two = (feature_table(each, backbone, CPU) for each in (table, other))
+    assert not np.array_equal(one.values, two.values)
+
+
+def test_a_last_step_of_one_frame_is_trained_on_a_trunk_that_ends_in_one_pixel() -> None:
+    """Its batch norm takes no single value a channel."""
+    table = tiny_table(("a",)).where("train")
+    few = replace(
+        table, manifest=Manifest("a", table.manifest.clips[:3]), rows=table.rows[:3], lengths=table.lengths[:3]
+    )
+    model = build("resnext_mean", backbone="resnet18", weights="none")
+    epochs = fit_backbone(model, few, few, Stage(epochs=1, batch=2), CPU, seed=0, augmented=False)
+    assert np.isfinite(epochs[0].train_loss)
 
 
 @pytest.mark.parametrize("steps", [None, 3, 11])
@@ -198,6 +218,41 @@ def test_finished_work_is_not_done_again(own_store: Path) -> None:
     features = feature_table(table.where(corpus="sample-swap"), fitted.model.backbone, CPU)
     head(member, fitted, features, parent=fitted.run_id)
     assert len(tracking.runs()) == before
+
+
+def test_clips_that_were_replaced_under_their_old_names_are_other_work(store: Path) -> None:
+    """What a run read is its clips' bytes, not their ids alone."""
+    stage = {"epochs": 1, "batch": 8}
+    asked = tiny_experiment(data={"corpora": ["a"]}, train={"head": stage}, sweep=None)
+    table = tiny_table(("a",))
+    stored(store, table)
+    first = train(asked)
+    assert train(asked) == first
+    stored(store, replace(table, values=255 - table.values))
+    assert face_corpus("a").digest() == checkpoints.load(first).meta.data_digest
+    assert train(asked) != first
+
+
+def test_what_cannot_be_measured_is_told_before_anything_is_trained(store: Path) -> None:
+    table = tiny_table(("a",))
+    asked = tiny_experiment(data={"corpora": ["a"]}, train={"head": {"epochs": 1, "batch": 8}}, sweep=None)
+    fakes = [clip for clip in table.manifest if clip.split != "test" or clip.label is Label.FAKE]
+    lonely = [
+        replace(clip, target_identity="p2") if clip.split == "val" and clip.label is Label.REAL else clip
+        for clip in table.manifest
+    ]
+    for clips, said in ((fakes, "no test clips of both classes"), (lonely, "too few for intervals .*of one person")):
+        kept = [place for place, clip in enumerate(table.manifest) if clip.clip_id in {each.clip_id for each in clips}]
+        some = replace(table, manifest=Manifest("a", tuple(clips)), rows=table.rows[kept], lengths=table.lengths[kept])
+        with pytest.raises(ManifestError, match=said):
+            end_to_end(asked, some)
+    assert tracking.runs().empty
+
+
+def test_the_mean_pool_control_pools_by_the_mean_whatever_the_detector_does() -> None:
+    asked = tiny_experiment(model={**TINY_MODEL, "pooling": "last"})
+    pooled = {each.model.name: each.model.pooling for each in members(asked, "a")}
+    assert pooled == {"resnext_lstm": "last", "resnext_mean": "mean"}
 
 
 def test_how_clips_were_chosen_is_no_other_work_where_they_are_the_same(own_store: Path) -> None:
