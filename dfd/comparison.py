@@ -19,10 +19,12 @@ from dfd.pseudo_fakes.settings import SUFFIX, corpora_in
 
 Relation = Literal["in distribution", "mixed", "backbone only", "held out", "not known"]
 
-SAME_BUT_FOR_SEED = ["corpus", "model", "backbone", "head", "control", "sequence_length", "weights"]
+SAME_BUT_FOR_SEED = ["corpus", "model", "backbone", "head", "control", "sequence_length", "weights", "setup"]
+SETUPS = 8
+NO_SETUP = frozenset({"name", "seed", "model.sequence_length", "sweep.sequence_lengths"})
 TOLD = [
     "dfd.corpus", "dfd.backbone_corpora", "dfd.evaluated_on", "dfd.evaluated_run", "dfd.evaluated_name",
-    "dfd.evaluated_file",
+    "dfd.evaluated_file", "dfd.evaluated_unseen",
 ]  # fmt: skip
 CELLS = ["run_id", "detector", "trained_on", "backbone_on", "tested_on", "relation", "value", "low", "high"]
 
@@ -159,6 +161,28 @@ def _twice(runs: pd.DataFrame) -> "pd.Series[bool]":
     return runs.duplicated([*SAME_BUT_FOR_SEED, "seed"], keep=False)
 
 
+def setups(points: pd.DataFrame) -> pd.DataFrame:
+    """In what the setups differ that share a corpus, model, head, backbone and control: what is no seed and no length.
+
+    Args:
+        points: some rows of `tracking.runs()`, or of `charts.length_points`.
+
+    Returns:
+        A row a parameter in which they differ, by dotted name ("clips" where those alone differ), a column a setup; ""
+        where a setup has none. No columns where no such runs have several setups. Of many setups the first `SETUPS`.
+    """
+    alike = points.groupby(["corpus", "model", "backbone", "head", "control"], dropna=False)["setup"]
+    several = points[(alike.transform("nunique") > 1) & (points["setup"] != "")]
+    first = several.drop_duplicates("setup").head(SETUPS)
+    told = {row.setup: tracking.params(row.run_id) for row in first.itertuples()}
+    names = sorted({name for params in told.values() for name in params} - NO_SETUP)
+    rows = {name: [params.get(name, "") for params in told.values()] for name in names}
+    found = {name: values for name, values in rows.items() if len(set(values)) > 1}
+    if told and not found:
+        found = {"clips": ["others"] * len(told)}
+    return pd.DataFrame.from_dict(found, orient="index", columns=list(told)).rename_axis("parameter")
+
+
 def cells(name: str = "auc", split: Split = "test") -> pd.DataFrame:
     """What every finished detector came to on every corpus it was tested on: one row a detector and corpus.
 
@@ -188,6 +212,9 @@ def _cell(run: dict[str, Any], figure: str) -> dict[str, Any]:
     if run["kind"] == tracking.OWN:
         trained_on = ""  # nobody told; its corpus is the one it was tested on
     run_id = run["dfd.evaluated_run"] or run["run_id"]
+    met = relation(trained_on, backbone_on, tested_on)
+    if met == "in distribution" and run["dfd.evaluated_unseen"]:
+        met = "mixed"  # of its corpora, and of fake methods that were left out of its training
     return {
         "which": run["dfd.evaluated_file"] or run_id,
         "run_id": run_id,
@@ -195,7 +222,7 @@ def _cell(run: dict[str, Any], figure: str) -> dict[str, Any]:
         "trained_on": trained_on,
         "backbone_on": backbone_on,
         "tested_on": tested_on,
-        "relation": relation(trained_on, backbone_on, tested_on),
+        "relation": met,
         "value": run[figure],
         **{end: run[f"{figure}_{end}"] for end in ("low", "high")},
     }
@@ -205,9 +232,9 @@ def relation(trained_on: str, backbone_on: str, tested_on: str) -> Relation:
     """Whether a detector has met a corpus, each named as `merge` names several: `first+second`.
 
     "mixed" is a test on several corpora of which some were trained on, or on one whose real clips alone were, beside
-    pseudo-fakes; "backbone only" one that the head never saw while the frames of its training clips went into the
-    backbone: neither in distribution nor held out. What an imported checkpoint or a detector of the user's own was
-    trained on is not known.
+    pseudo-fakes (or, in `cells`, on one some of whose fake methods were left out of the training); "backbone only" one
+    that the head never saw while the frames of its training clips went into the backbone: neither in distribution nor
+    held out. What an imported checkpoint or a detector of the user's own was trained on is not known.
     """
     trained, backbone, tested = (set(corpora_in(names)) for names in (trained_on, backbone_on, tested_on))
     if not trained:

@@ -28,6 +28,7 @@ from dfd.checkpoints import Checkpoint
 from dfd.data import Table, crop_table
 from dfd.device import best_device
 from dfd.errors import ManifestError
+from dfd.labels import Label
 from dfd.manifest import ATTRIBUTE, Manifest, Split
 from dfd.metrics import (
     People,
@@ -42,6 +43,7 @@ from dfd.metrics import (
 )
 from dfd.metrics.calibration import cross_entropy
 from dfd.metrics.intervals import RESAMPLES
+from dfd.metrics.resampling import draws
 from dfd.models import FrameOrder, autocast, frame_permutation, p_fake, to_input
 from dfd.models.contract import ClipModel
 from dfd.progress import Progress, silent
@@ -144,6 +146,31 @@ def score_clips(
     )
 
 
+def check_people(name: str, scored: Manifest) -> None:
+    """Whether clips can have figures with intervals: asked before a training that would end in them.
+
+    Raises:
+        ManifestError: they are of too few people.
+    """
+    labels = np.array([int(clip.label) for clip in scored])
+    try:
+        for _ in draws(_people(scored), labels, 100, seed=0):
+            pass
+    except ValueError as error:
+        raise _too_few(name, len(scored), error) from None
+
+
+def _people(scored: Manifest) -> People:
+    return People.of([clip.target_identity for clip in scored], [clip.source_identity for clip in scored])
+
+
+def _too_few(name: str, clips: int, error: ValueError) -> ManifestError:
+    return ManifestError(
+        f"corpus '{name}': the {clips} clips that could be scored are too few for intervals ({error}); take a split "
+        "with more people"
+    )
+
+
 def summarise(
     asked: Manifest,
     scored: Manifest,
@@ -172,16 +199,13 @@ def summarise(
             "classes; check the sequence length against the clips' lengths, and the split"
         )
     told = predictions(scored, p_fake, threshold)
-    people = People.of(told["target_identity"].tolist(), told["source_identity"].tolist())
+    people = _people(scored)
     try:
         clip_level = _figures(labels, p_fake, threshold, people, RESAMPLES)
         frame_level = {} if frames is None else _frame_figures(labels, frames, threshold, people)
         methods = slices(told, "method")
     except ValueError as error:
-        raise ManifestError(
-            f"corpus '{asked.name}': the {len(scored)} clips that could be scored are too few for intervals "
-            f"({error}); take a split with more people"
-        ) from None
+        raise _too_few(asked.name, len(scored), error) from None
     if temperature is not None:
         clip_level |= _calibrated(labels, p_fake, temperature)
     return Evaluation(
@@ -291,7 +315,16 @@ def facts_of(checkpoint: Checkpoint, manifest: Manifest, split: Split, *, kind: 
         "dfd.evaluated_split": split,
         "dfd.evaluated_run": meta.run_id or checkpoint.ref,
         "dfd.evaluated_name": meta.name,
+        "dfd.evaluated_unseen": ",".join(_unseen(checkpoint, manifest, split)),
     }
+
+
+def _unseen(checkpoint: Checkpoint, manifest: Manifest, split: Split) -> list[str]:
+    """The fake methods of a test that the checkpoint's training was without, where its experiment chose some."""
+    data = checkpoint.meta.experiment.get("data", {})
+    chosen = data.get("methods") or (data.get("pseudo_fakes") or {}).get("methods")
+    tested = {clip.method for clip in manifest.split(split) if clip.label is Label.FAKE}
+    return [] if chosen is None else sorted(tested - set(chosen))
 
 
 def evaluate_and_record(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dfd import checkpoints, distributed, subsets
+from dfd import checkpoints, distributed, subsets, tracking
 from dfd.config import Data, Experiment
 from dfd.data import Table, crop_table, face_corpus, feature_table
 from dfd.device import best_device
@@ -132,7 +132,7 @@ def head(
         # The fitted trunk takes the place of the new one, shared by all heads.
         model = build(experiment.model.name, **{**experiment.model.hyperparameters(), "weights": "none"})
         model.backbone, model.weights = fitted.model.backbone, fitted.model.weights
-        tags = {"dfd.backbone_run": fitted.run_id}
+        tags = {"dfd.backbone_run": fitted.run_id, tracking.SETUP: _setup(experiment, features)}
         return _detector(experiment, key, features, model, model.head, fitted.corpora, tags)
 
     return once(experiment.name, key, make, parent=parent, progress=progress, watch=watch)[0]
@@ -153,7 +153,8 @@ def end_to_end(
         torch.manual_seed(experiment.seed)
         model = build(experiment.model.name, **experiment.model.hyperparameters())
         model.backbone.to(memory_format=torch.channels_last)
-        return _detector(experiment, key, crops, model, model, experiment.data.recorded_as, {})
+        tags = {tracking.SETUP: _setup(experiment, crops)}
+        return _detector(experiment, key, crops, model, model, experiment.data.recorded_as, tags)
 
     return once(experiment.name, key, make, parent=parent, progress=progress, watch=watch)[0]
 
@@ -180,6 +181,14 @@ def _settings(experiment: Experiment) -> dict[str, Any]:
     return settings | _balance(experiment)
 
 
+def _setup(experiment: Experiment, table: Table) -> str:
+    """Digest of what the points of one line in a chart have in common: all but seed and sequence length."""
+    settings = _settings(experiment)
+    settings.pop("seed")
+    settings["model"].pop("sequence_length")
+    return _key("setup", settings, table)[:8]
+
+
 def _balance(experiment: Experiment) -> dict[str, str]:
     """Nothing where it is the default, so that runs from before there was a choice keep their key."""
     return {} if experiment.data.balance == "weights" else {"balance": experiment.data.balance}
@@ -187,5 +196,5 @@ def _balance(experiment: Experiment) -> dict[str, str]:
 
 def _key(kind: str, settings: Mapping[str, object], table: Table) -> str:
     """Digest of what a run is asked to do: the same key means the same work."""
-    asked = {"kind": kind, "protocol": PROTOCOL, "settings": dict(settings), "data": table.manifest.digest()}
+    asked = {"kind": kind, "protocol": PROTOCOL, "settings": dict(settings), "data": table.manifest.content()}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:20]

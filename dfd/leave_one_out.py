@@ -147,7 +147,10 @@ def _without(data: Data, methods: tuple[str, ...], corpora: tuple[str, ...]) -> 
     if shares is not None:
         total = sum(shares[name] for name in kept)
         shares = {name: shares[name] / total for name in kept}
-    return Data.model_validate({**data.model_dump(), "corpora": kept, "methods": methods, "shares": shares})
+    changes: dict[str, object] = {"corpora": kept, "methods": methods, "shares": shares}
+    if data.pseudo_fakes is not None:  # its own methods are those of the fakes
+        changes |= {"methods": None, "pseudo_fakes": {**data.pseudo_fakes.model_dump(), "methods": methods}}
+    return Data.model_validate({**data.model_dump(), **changes})
 
 
 def _tested(run_id: str, fold: _Fold, name: str, progress: Progress) -> LeftOut:
@@ -160,7 +163,7 @@ def _tested(run_id: str, fold: _Fold, name: str, progress: Progress) -> LeftOut:
 
 def _test(run_id: str, fold: _Fold, name: str, progress: Progress) -> str:
     """The run of a detector's test on the method it has not met; one that is finished is not made again."""
-    key = hashlib.sha256(f"{KIND}\x1f{run_id}\x1f{fold.clips.digest()}".encode()).hexdigest()[:20]
+    key = hashlib.sha256(f"{KIND}\x1f{run_id}\x1f{fold.clips.content()}".encode()).hexdigest()[:20]
     there = tracking.finished(key)
     if there is not None:
         return there

@@ -54,6 +54,14 @@ def test_every_run_is_a_point_that_knows_its_run(runs: pd.DataFrame) -> None:
     assert values == dict(zip(runs["run_id"], runs["test/accuracy"], strict=True))
 
 
+def test_a_line_joins_no_two_setups_as_if_they_were_seeds(runs: pd.DataFrame) -> None:
+    other = [row("swap", length, 0.5, seed=1) | {"setup": "t"} for length in (10, 20)]
+    both = pd.concat([runs.assign(setup="s"), pd.DataFrame(other)], ignore_index=True)
+    points = charts.length_points(both, "accuracy")
+    plain = points[points["control"] == ""].groupby("line")["run_id"].count().to_dict()
+    assert plain == {"reenact": 3, "swap · setup s": 3, "swap · setup t": 2}
+
+
 def test_a_line_joins_one_corpus_and_control_only(runs: pd.DataFrame) -> None:
     figure = charts.accuracy_by_length(runs, "accuracy")
     lines = {trace.name: trace for trace in figure.data if trace.mode == "lines" and not trace.fill and trace.x[0]}

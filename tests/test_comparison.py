@@ -89,7 +89,7 @@ def test_the_command_prints_a_sentence_a_caution_or_json(
     assert {"accuracy", "auc", "difference", "text", "caution", "only_a_right"} <= set(told)
 
 
-def seeds_of(*values: tuple[int, float], length: int = 20, head: str = "LSTM") -> pd.DataFrame:
+def seeds_of(*values: tuple[int, float], length: int = 20, head: str = "LSTM", setup: str = "s") -> pd.DataFrame:
     """Runs of one experiment: (seed, AUC)."""
     return pd.DataFrame(
         [
@@ -102,6 +102,7 @@ def seeds_of(*values: tuple[int, float], length: int = 20, head: str = "LSTM") -
                 "control": "",
                 "sequence_length": length,
                 "weights": "none",
+                "setup": setup,
                 "seed": seed,
                 "test/auc": value,
             }
@@ -122,6 +123,11 @@ def test_seeds_are_told_as_mean_and_spread() -> None:
 def test_another_head_is_no_other_seed() -> None:
     runs = pd.concat([seeds_of((0, 0.8), (1, 0.9)), seeds_of((2, 0.5), head="GRU")])
     assert across_seeds(runs, "test/auc").set_index("head")["seeds"].to_dict() == {"GRU": 1, "LSTM": 2}
+
+
+def test_another_experiment_is_no_other_seed() -> None:
+    runs = pd.concat([seeds_of((0, 0.8), (1, 0.9)), seeds_of((2, 0.5), setup="t")])
+    assert across_seeds(runs, "test/auc").set_index("setup")["seeds"].to_dict() == {"s": 2, "t": 1}
 
 
 def test_runs_that_differ_in_more_than_their_seed_are_refused() -> None:

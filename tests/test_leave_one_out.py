@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import yaml
 
-from dfd import tracking
+from dfd import checkpoints, comparison, tracking
 from dfd.config import Experiment
+from dfd.data import face_corpus
 from dfd.errors import ExperimentError, ManifestError
+from dfd.evaluation import evaluate_and_record
 from dfd.labels import Label
 from dfd.leave_one_out import KIND, LeftOut, leave_one_out, table
 from dfd.manifest import SPLITS, Clip, Manifest
-from tests import face_corpora
+from tests import face_corpora, pseudo
 from tests.commands import dfd
 from tests.conftest import tiny_experiment
 from tests.test_distributed import together
@@ -122,6 +124,35 @@ def test_what_is_finished_is_not_done_again(done: list[LeftOut]) -> None:
 def test_a_detector_that_has_not_met_a_method_is_never_the_best(done: list[LeftOut]) -> None:
     assert set(tracking.versions()["run_id"]) == {each.run_id for each in done}
     assert tracking.best() is None
+
+
+def test_a_test_on_a_method_that_was_left_out_is_not_in_distribution(done: list[LeftOut]) -> None:
+    """Neither in the matrix of data sets: it is of clips that were met and of a method that was not."""
+    first = done[0]
+    evaluate_and_record(checkpoints.load(first.run_id), face_corpus("films"))
+    found = comparison.cells().set_index("run_id")["relation"]
+    assert found[first.run_id] == "mixed"
+    assert set(found.drop(first.run_id)) == {"in distribution"}, "of the methods that they were trained on"
+
+
+def test_detectors_of_other_methods_are_no_seeds_of_one_another(done: list[LeftOut]) -> None:
+    table = tracking.runs()
+    detectors = table[table["kind"] == "detector"]
+    assert detectors["setup"].nunique() == len(METHODS)
+    assert comparison.across_seeds(detectors, "test/auc")["seeds"].tolist() == [1] * len(METHODS)
+    apart = comparison.setups(detectors)
+    assert list(apart.index) == ["data.methods"]
+    assert sorted(apart.loc["data.methods"]) == ["morph,reenact", "morph,swap", "reenact,swap"]
+
+
+def test_of_pseudo_fakes_their_own_methods_are_left_out(store: Path) -> None:
+    pseudo.real_corpus(store, people=24)
+    asked = experiment("reals", pseudo_fakes={})
+    for each in leave_one_out(asked):
+        assert {each.method, *each.methods} == {"self_blend", "warp"}
+        assert methods_of(each.run_id, "train") == set(each.methods)
+        told = tracking.predictions(each.held_out_run)
+        assert set(told.loc[told["label"] == 1, "method"]) == {each.method}
 
 
 def test_a_balanced_number_of_clips_does_not_thin_out_what_is_held_out(films: Path) -> None:

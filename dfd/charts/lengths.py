@@ -16,7 +16,15 @@ REFERENCES = {"published accuracies": "diamond-open", "the code's README": "star
 DODGE = {"mean pool": -0.01, "shuffled frames": 0.01}  # of the axis, so that controls do not hide each other
 OPENS_RUN = "click a point to open its run"
 PLAIN, PLAIN_HEAD = "resnext_lstm", "LSTM"  # what a line without a model's name is; every other model is named
-ALIKE = ["corpus", "model", "backbone", "head", "control", "sequence_length"]  # runs that differ in none are seeds
+ALIKE = [
+    "corpus",
+    "model",
+    "backbone",
+    "head",
+    "control",
+    "setup",
+    "sequence_length",
+]  # runs that differ in none are seeds
 
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:
@@ -37,12 +45,12 @@ def length_points(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """The finished measurements of one metric: one row a run.
 
     Returns:
-        run_id, corpus, model, backbone, head, control, line (its name in the legend), sequence_length, seed, value,
-        low, high (95 % interval; NaN where the run has none), x (its place on the axis), sorted as drawn.
+        run_id, corpus, model, backbone, head, control, setup, line (its name in the legend), sequence_length, seed,
+        value, low, high (95 % interval; NaN where the run has none), x (its place on the axis), sorted as drawn.
     """
     table = _measured(runs, name)
     table = table[table["value"].notna() & table["sequence_length"].notna()]
-    parts = ["backbone", "head", "control"]
+    parts = ["backbone", "head", "control", "setup"]
     table[parts] = table[parts].astype(object).fillna("")
     table["line"] = _line_names(table)
     span = table["sequence_length"].max() - table["sequence_length"].min()
@@ -123,20 +131,25 @@ def chart_of_lengths(
 
 def _line_names(points: pd.DataFrame) -> pd.Series:
     """Corpus, then what sets the line apart: the control, or the model where it is not plain or there are several; and
-    the head and the backbone where the model has others, so that no line joins two of them as if they were seeds.
+    the head, the backbone and the setup where the model has others, so that no line joins two of them as if they were
+    seeds.
     """
-    parts = ["corpus", "model", "control", "head", "backbone"]
+    parts = ["corpus", "model", "control", "head", "backbone", "setup"]
     kinds = points[parts].drop_duplicates()  # few, of however many runs
     models = kinds[kinds["control"] == ""].groupby("corpus")["model"].nunique()
     alike = kinds.groupby(["corpus", "model", "control"])
     heads, backbones = (alike[part].transform("nunique") for part in ("head", "backbone"))
+    setups = kinds.groupby(["corpus", "model", "control", "head", "backbone"])["setup"].transform("nunique")
     names = []
-    for row, several_heads, several_backbones in zip(kinds.itertuples(), heads > 1, backbones > 1, strict=True):
+    apart = zip(kinds.itertuples(), heads > 1, backbones > 1, setups > 1, strict=True)
+    for row, several_heads, several_backbones, several_setups in apart:
         told = [row.corpus, row.control or _model_name(row.model, models[row.corpus])]
         if (several_heads or row.model == PLAIN) and row.head != PLAIN_HEAD:
             told.append(row.head)
         if several_backbones:
             told.append(row.backbone)
+        if several_setups and row.setup:
+            told.append(f"setup {row.setup}")
         names.append(" · ".join(dict.fromkeys(part for part in told if part)))
     return points[parts].merge(kinds.assign(line=names), how="left", on=parts)["line"].set_axis(points.index)
 

@@ -19,9 +19,11 @@ from dfd.tracking.parameters import parameters, tags_of_all, with_parameters
 from dfd.tracking.reading import (
     CHANGES,
     ENVIRONMENT,
+    HELD_OUT,
     OWN,
     PREDICTIONS,
     RUN_COLUMNS,
+    SETUP,
     clips,
     datasets,
     detectors,
@@ -40,7 +42,6 @@ from dfd.tracking.reading import (
 )
 from dfd.tracking.registry import (
     BEST,
-    HELD_OUT,
     REGISTERED,
     aliases,
     best,
@@ -79,6 +80,7 @@ __all__ = [
     "REGISTERED",
     "RUN_COLUMNS",
     "Run",
+    "SETUP",
     "Training",
     "aliases",
     "another_store",

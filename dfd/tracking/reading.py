@@ -17,8 +17,11 @@ CHANGES = "changes.diff"
 RUN_COLUMNS = (
     "run_id", "name", "kind", "status", "started", "ended", "model", "backbone", "head", "corpus", "sequence_length",
     "seed", "frame_order", "pooling", "control", "weights", "threshold", "checkpoint", "registered", "key", "search",
+    "setup",
 )  # fmt: skip
 NUMERIC = ("sequence_length", "seed", "threshold")
+HELD_OUT = "dfd.held_out_method"  # tag of a run whose detector has not met this fake method, which others have
+SETUP = "dfd.setup"  # tag of a detector: digest of its experiment and clips, whatever its seed and sequence length
 OWN = "own"  # the kind of a detector of the user's own
 MEAN_POOL = "resnext_mean"
 FRAME_MODELS = frozenset({"frame_cnn", "meso4", "mesoinception4", "multi_attention"})
@@ -34,7 +37,8 @@ def runs() -> pd.DataFrame:
     the user's own, which has no checkpoint, no sequence length and no seed. `backbone` and `head` say what a model of
     one name is made of, see `head_of`. `control` is "shuffled frames", "mean pool" (ResNeXt-LSTM without its LSTM; a
     frame baseline is a model of its own) or ""; `checkpoint` is the reference to load it by, "" while there is none;
-    `search` names the search that a run is a trial of, or "". A run whose process was killed before it could say so has
+    `search` names the search that a run is a trial of, or ""; `setup` is alike for runs that differ in nothing but seed
+    and sequence length, "" where it is not known. A run whose process was killed before it could say so has
     the status KILLED. Robustness curves and figures of heat maps are not columns.
     """
     return table_of(each())
@@ -102,9 +106,16 @@ def _row(run: Any) -> dict[str, Any]:
         "registered": tags.get("dfd.registered", ""),
         "key": tags.get("dfd.key", ""),
         "search": tags.get("dfd.search", ""),
+        "setup": _setup(tags),
         # Robustness curves and figures of heat maps are read from their runs, not listed: they are hundreds.
         **{name: value for name, value in run.data.metrics.items() if not name.startswith(("robust/", "truth/"))},
     }
+
+
+def _setup(tags: Mapping[str, str]) -> str:
+    """A digest; for a detector that has not met a fake method, with that method before it."""
+    told = [f"without {tags[HELD_OUT]}"] if HELD_OUT in tags else []
+    return " ".join([*told, *([tags[SETUP]] if SETUP in tags else [])])
 
 
 def process_is_gone(run: Any) -> bool:

@@ -10,12 +10,11 @@ from mlflow.exceptions import MlflowException
 from dfd.errors import StoreError
 from dfd.glossary import metric, with_interval
 from dfd.pseudo_fakes.settings import SUFFIX
-from dfd.tracking.reading import metrics
+from dfd.tracking.reading import HELD_OUT, metrics
 from dfd.tracking.servable import make_servable
 from dfd.tracking.store import CHECKPOINT, artifact, client, explained, get_run
 
 REGISTERED, BEST = "dfd-detector", "best"
-HELD_OUT = "dfd.held_out_method"  # tag of a run whose detector has not met this fake method, which others have
 
 
 def checkpoint_folder(ref: str) -> Path:

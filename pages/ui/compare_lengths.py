@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dfd import charts, published
+from dfd import charts, comparison, published
 from dfd.glossary import TERMS, metric
 from pages.ui import compare_parts
 from pages.ui.compare_parts import Shown
@@ -32,6 +32,7 @@ def show(runs: pd.DataFrame, shown: Shown) -> None:
     others = {series: references[series] for series in extra if name == "accuracy"}
     points, own = charts.length_points(selected, name), charts.own_points(selected, name)
     _chart(charts.chart_of_lengths(points, own, name, others, charts.corpus_colours(corpora)), name, others)
+    _apart(points)
     _numbers(pd.concat([points, own], ignore_index=True), name)
     _others()
 
@@ -47,6 +48,15 @@ def _chart(figure: Any, name: str, others: dict[str, pd.DataFrame]) -> None:
     if others:
         sources = "; ".join(source for figures in others.values() for source in figures["source"].unique())
         st.caption(f"{TERMS['published']} Source: {sources}.")
+
+
+def _apart(points: pd.DataFrame) -> None:
+    """What the lines of one corpus and model differ in, where they are no seeds of one another."""
+    told = comparison.setups(points)
+    if len(told.columns):
+        with st.expander("What sets the setups apart", icon=":material/alt_route:"):
+            st.caption("Runs that differ in more than seed and sequence length are never joined or averaged.")
+            st.dataframe(told, alt="Parameters in which setups differ")
 
 
 def _numbers(points: pd.DataFrame, name: str) -> None:

@@ -30,13 +30,15 @@ def show(runs: pd.DataFrame, shown: Shown) -> None:
 
 
 def _numbers(several: pd.DataFrame, name: str) -> None:
+    setups = {"setup": "Setup"} if several["setup"].nunique() > 1 else {}
     look, columns = compare_parts.number(name), ("mean", "spread", "lowest", "highest")
     st.dataframe(
         several,
         hide_index=True,
-        column_order=[*compare_parts.OF_A_RUN, "seeds", *columns],
+        column_order=[*compare_parts.OF_A_RUN, *setups, "seeds", *columns],
         column_config={
             **compare_parts.OF_A_RUN,
+            **setups,
             "seeds": "Seeds",
             **{column: st.column_config.NumberColumn(column.capitalize(), format=look) for column in columns},
         },
