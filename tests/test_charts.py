@@ -60,6 +60,11 @@ def test_a_line_joins_no_two_setups_as_if_they_were_seeds(runs: pd.DataFrame) ->
     points = charts.length_points(both, "accuracy")
     plain = points[points["control"] == ""].groupby("line")["run_id"].count().to_dict()
     assert plain == {"reenact": 3, "swap · setup s": 3, "swap · setup t": 2}
+    named = {
+        trace.name: trace for trace in charts.accuracy_by_length(both, "accuracy").data if trace.showlegend is None
+    }
+    colours = [named[line].line.color for line in plain]
+    assert len(set(colours)) == 3, "two setups of a corpus can be told apart"
 
 
 def test_a_line_joins_one_corpus_and_control_only(runs: pd.DataFrame) -> None:

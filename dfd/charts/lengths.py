@@ -13,6 +13,7 @@ from dfd.metrics import thinned
 DASHES = {"": "solid", "mean pool": "dash", "shuffled frames": "dot"}
 SYMBOLS = {"": "circle", "mean pool": "square", "shuffled frames": "triangle-up"}
 REFERENCES = {"published accuracies": "diamond-open", "the code's README": "star-open"}
+PALER = (1.0, 0.55, 0.35)  # shades of the detectors of one corpus
 DODGE = {"mean pool": -0.01, "shuffled frames": 0.01}  # of the axis, so that controls do not hide each other
 OPENS_RUN = "click a point to open its run"
 PLAIN, PLAIN_HEAD = "resnext_lstm", "LSTM"  # what a line without a model's name is; every other model is named
@@ -113,11 +114,13 @@ def chart_of_lengths(
     colours = colours or corpus_colours([*points["corpus"].unique(), *own["corpus"].unique()])
     ends_of = points.groupby(["line", "x"]).agg(low=("low", "min"), high=("high", "max"), value=("value", "mean"))
     lines = [(line, ends_of.loc[name]) for name, line in points.groupby("line", sort=False)]
+    shades = _shades(points, colours)
     traces = [trace for line, ends in lines for trace in _interval(line, ends, colours)]
     for line, ends in lines:
         shown = thinned(line, share(len(line), len(points)))
-        traces += [_mean_line(line, ends, colours), _run_markers(shown, colours, look)]
-    figure = go.Figure([*traces, *_legend(points, colours)])  # at once, as each addition has its cost
+        shade = shades[str(line["line"].iloc[0])]
+        traces += [_mean_line(line, ends, shade), _run_markers(shown, shade, look)]
+    figure = go.Figure([*traces, *_legend(points, shades, colours)])  # at once, as each addition has its cost
     lengths = sorted(points["sequence_length"].unique())
     for series, figures in (references or {}).items() if name == "accuracy" else ():
         figure.add_trace(_reference(series, figures))
@@ -184,9 +187,19 @@ def _interval(line: pd.DataFrame, ends: pd.DataFrame, colours: Mapping[str, str]
     return [go.Scatter(x=ends.index, y=ends["value"], mode="markers", marker=marks, error_y=bars, **shared)]
 
 
-def _mean_line(line: pd.DataFrame, ends: pd.DataFrame, colours: Mapping[str, str]) -> go.Scatter:
+def _shades(points: pd.DataFrame, colours: Mapping[str, str]) -> dict[str, str]:
+    """The colour of every line: its corpus', paler for the second and later detectors of one."""
+    lines = points[["corpus", "control", "line"]].drop_duplicates("line")
+    place = lines.groupby(["corpus", lines["control"] == ""]).cumcount().where(lines["control"] == "", 0)
+    return {
+        line: tint(colours[corpus], PALER[min(at, len(PALER) - 1)]) if at else colours[corpus]
+        for line, corpus, at in zip(lines["line"], lines["corpus"], place.astype(int), strict=True)
+    }
+
+
+def _mean_line(line: pd.DataFrame, ends: pd.DataFrame, shade: str) -> go.Scatter:
     means = ends["value"]
-    stroke = _stroke(colours[line["corpus"].iloc[0]], line["control"].iloc[0])
+    stroke = _stroke(shade, line["control"].iloc[0])
     name = line["line"].iloc[0]
     return go.Scatter(x=means.index, y=means, name=name, mode="lines", line=stroke, showlegend=False, hoverinfo="skip")
 
@@ -195,18 +208,18 @@ def _stroke(colour: str, control: str) -> dict[str, Any]:
     return {"color": colour, "width": 1.5 if control else 2.5, "dash": DASHES.get(control, "longdashdot")}
 
 
-def _legend(points: pd.DataFrame, colours: Mapping[str, str]) -> list[go.Scatter]:
-    """Traces without points: colour tells the corpus (and model, where several were trained), dash the control."""
+def _legend(points: pd.DataFrame, shades: Mapping[str, str], colours: Mapping[str, str]) -> list[go.Scatter]:
+    """Traces without points: colour tells the corpus (and its shade the detector, of several), dash the control."""
     drawn = points[["corpus", "control", "line"]].drop_duplicates()
     plain, controls = drawn[drawn["control"] == ""], sorted(set(drawn["control"]) - {""})
-    named = {line: colours[corpus] for corpus, line in zip(plain["corpus"], plain["line"], strict=True)}
+    named = {line: shades[line] for line in plain["line"]}
     named |= {name: colours[name] for name in drawn["corpus"].unique() if name not in set(plain["corpus"])}
     keys = [(name, _stroke(colour, "")) for name, colour in named.items()]
     keys += [(control, _stroke(NEUTRAL, control)) for control in controls]
     return [go.Scatter(x=[None], y=[None], name=name, mode="lines", line=stroke) for name, stroke in keys]
 
 
-def _run_markers(line: pd.DataFrame, colours: Mapping[str, str], look: Metric) -> go.Scatter:
+def _run_markers(line: pd.DataFrame, shade: str, look: Metric) -> go.Scatter:
     name, control = line["line"].iloc[0], line["control"].iloc[0]
     figures = zip(*(line[column] for column in ("sequence_length", "value", "low", "high", "seed")), strict=True)
     texts = [
@@ -223,7 +236,7 @@ def _run_markers(line: pd.DataFrame, colours: Mapping[str, str], look: Metric) -
         showlegend=False,
         mode="markers",
         marker={
-            "color": colours[line["corpus"].iloc[0]],
+            "color": shade,
             "size": 7 if control else 9,
             "symbol": SYMBOLS.get(control, "cross"),
         },
