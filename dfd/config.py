@@ -131,8 +131,10 @@ class Stage(_Part):
     )
     steps: int | None = Field(None, ge=1, description="steps an epoch; by default one pass over the training clips")
     optimiser: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0, description="its peak, where the schedule is one_cycle")
-    weight_decay: float = Field(0.0, ge=0)
+    learning_rate: float = Field(
+        1e-3, gt=0, allow_inf_nan=False, description="its peak, where the schedule is one_cycle"
+    )
+    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
     schedule: Literal["plateau", "one_cycle"] = "plateau"
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     clip_gradient: float | None = Field(None, gt=0, description="largest gradient norm")

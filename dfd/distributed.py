@@ -3,8 +3,9 @@
 `torchrun` starts them, on one machine or on several that share dfd's home; without it there is one process, which does
 all of it and waits for nobody. Gradients are averaged by DistributedDataParallel, over NCCL where each process has a
 GPU and over gloo on CPUs. An experiment's batch is that of all processes together, so that it comes to the same with
-any number of them. Two things differ with their number: batch norms see a process's own part of a batch on CPUs (on
-GPUs they are synchronised), and dropout and augmentation are drawn by each process for its part.
+any number of them. Three things differ with their number: batch norms see a process's own part of a batch on CPUs (on
+GPUs they are synchronised); dropout and augmentation are drawn by each process for its part; and the running centres of
+the multi-attentional network's regional loss follow the first process's part.
 """
 
 import os

@@ -257,6 +257,7 @@ def predictions(scored: Manifest, p_fake: NDArray[np.float64], threshold: float)
             "threshold": threshold,
             "method": [clip.method for clip in scored],
             "compression": [clip.compression for clip in scored],
+            "official_split": ["yes" if clip.official_split else "no" for clip in scored],
             "target_identity": [clip.target_identity for clip in scored],
             "source_identity": [clip.source_identity for clip in scored],
         }

@@ -1,11 +1,14 @@
 """How frames become crops. The recipe travels inside every checkpoint, so that serving cannot differ from training."""
 
 import hashlib
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -30,8 +33,8 @@ class CropRecipe(BaseModel):
     margin: float = Field(1.3, ge=1, description="side of the crop / longer side of the box")
     size: int = Field(112, ge=32, description="px of a crop's side")
     colour: Literal["rgb", "bgr"] = "rgb"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[_Finite, _Finite, _Finite] = IMAGENET_MEAN
+    std: tuple[_Spread, _Spread, _Spread] = IMAGENET_STD
     max_frames: int = Field(150, ge=1, description="frames of a clip that are looked at, from its start")
     sampling: Literal["consecutive", "even"] = "consecutive"
 

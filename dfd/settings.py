@@ -10,7 +10,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(_keys_beside(first["loc"], model))
         return f"unknown key '{key}'; known here: {known}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
     given = "" if isinstance(first["input"], dict) else f" (it is {first['input']!r})"
     return f"'{key}': {message[0].lower()}{message[1:]}{given}"
 

@@ -263,7 +263,7 @@ def test_any_settings_are_read_back_as_they_were(asked: Augment) -> None:
         ("{jpeg: {zorp: 1}}", "unknown key 'train.augment.jpeg.zorp'; known here: probability, quality"),
         ("{jpeg: {quality: [90, 40]}}", "'train.augment.jpeg.quality': say the least and the most, both from 1 to 100"),
         ("{jpeg: {quality: [0, 40]}}", "'train.augment.jpeg.quality': say the least and the most"),
-        ("{jpeg: {quality: 40}}", "'train.augment.jpeg.quality': input should be a valid tuple .it is 40"),
+        ("{jpeg: {quality: 40}}", "'train.augment.jpeg.quality': input should be a list .it is 40"),
         ("{jpeg: {probability: 1.5}}", "'train.augment.jpeg.probability': .*less than or equal to 1"),
         ("{blur: {sigma: [0, 2]}}", "'train.augment.blur.sigma': .*from 0.1 to 10"),
         ("{blur: {sigma: [.nan, 2]}}", "'train.augment.blur.sigma'"),

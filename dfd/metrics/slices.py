@@ -15,7 +15,7 @@ from dfd.metrics.intervals import interval
 from dfd.metrics.ranking import Ranking
 from dfd.metrics.resampling import People, draws
 
-OFFERED = ("method", "compression", "corpus")  # of the columns that every table of predictions has
+OFFERED = ("method", "compression", "corpus", "official_split")  # of the columns that every table of predictions has
 MOST = 50  # values of a column that is worth slicing by
 NOT_KNOWN = "(not known)"
 RESAMPLES = 2000

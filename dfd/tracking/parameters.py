@@ -16,7 +16,7 @@ from dfd.tracking.store import MARGIN, pages, store_uri
 PREFIX = "dfd."
 USUAL = ("mlflow.user", "mlflow.source.git.commit")
 # What belongs to one run alone, or is a column of `runs` already.
-LEFT_OUT = ("dfd.version.", "dfd.key", "dfd.process", "dfd.changes", "dfd.threshold")
+LEFT_OUT = ("dfd.version.", "dfd.key", "dfd.process", "dfd.changes", "dfd.threshold", "dfd.setup")
 NOT_OFFERED = ("dfd.evaluated_run", "dfd.corpus")  # likewise, but `tags_of_all` has them
 # Parameters that are columns of `runs` under other names.
 SAME = {"model.name", "model.sequence_length", "model.pooling", "model.backbone", "data.frame_order"}
