@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, enable_grad
 
-from dfd.attribution import LAYER, VIEWS, Reading, read
+from dfd.attribution import LAYER, SIGNLESS, VIEWS, Reading, read
 from dfd.attribution.asked import SAMPLES, STRIDE, Asked
 from dfd.attribution.truth import (
     Squares,
@@ -107,7 +107,7 @@ def clip_rows(
         for number, (way, make) in enumerate(ways.items()):
             progress(number / len(ways), f"{clip.clip_id}: {way}")
             maps[way] = make()
-            figures = _figures(reading, maps[way], mask, lost, effort)
+            figures = _figures(reading, maps[way], mask, lost, effort, signed=way not in (*CONTROLS, *SIGNLESS))
             if forgotten is not None and way not in CONTROLS:
                 again = partial(_explained, reading, way, effort)
                 figures["max_sensitivity"] = sensitivity_of(again, reading.inputs, maps[way], effort.neighbours)
@@ -131,9 +131,15 @@ def facts_of_clip(clip: Clip) -> Row:
 
 
 def _figures(
-    reading: Reading, maps: NDArray[np.float32], mask: NDArray[np.bool_] | None, lost: Squares, effort: Effort
+    reading: Reading,
+    maps: NDArray[np.float32],
+    mask: NDArray[np.bool_] | None,
+    lost: Squares,
+    effort: Effort,
+    *,
+    signed: bool,
 ) -> Row:
-    found = curves(reading, maps, effort.curve_steps)
+    found = curves(reading, maps, effort.curve_steps, signed=signed)
     row: Row = {
         "deletion": found.deletion_area,
         "insertion": found.insertion_area,

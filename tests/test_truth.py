@@ -141,6 +141,15 @@ def test_curves_are_of_the_decision_that_is_made() -> None:
     assert found.deletion_area < curves(reading, -truth, 10).deletion_area
 
 
+@pytest.mark.parametrize("gain", [4.0, -4.0])
+def test_a_map_without_a_sign_is_as_true_of_either_decision(gain: float) -> None:
+    """Its strongest pixels go first whatever was decided: those that it calls weakest are no evidence for real."""
+    reading, truth = seen(gain=gain)
+    found, other = (curves(reading, maps, 10, signed=False) for maps in (np.abs(truth), random_map(truth.shape)))
+    assert found.deletion_area < other.deletion_area
+    assert found.insertion_area > other.insertion_area
+
+
 def test_the_true_map_is_not_infidel() -> None:
     reading, truth = seen()
     known = squares(reading, 24)

@@ -100,17 +100,18 @@ def edge_map(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.hypot(ndimage.sobel(grey, axis=1), ndimage.sobel(grey, axis=2))
 
 
-def curves(reading: Reading, maps: NDArray[np.float32], steps: int) -> Curves:
+def curves(reading: Reading, maps: NDArray[np.float32], steps: int, *, signed: bool = True) -> Curves:
     """Deletion and insertion by a map, of the same share of pixels in every frame at once, replaced by the baseline.
 
     Args:
         maps: (T, H, W) in the order read, positive for fake; of a clip that is judged real the negative part counts.
         steps: from none of the pixels to all; all but the two ends cost two passes of the network each.
+        signed: False for maps that say how much, not which way: their largest values come first for either decision.
     """
     view, inputs, baseline = reading.view, reading.inputs, reading.baseline
     whole, nothing = view.score_in_parts(torch.stack([reading.features, reading.baseline_features])).tolist()
     side = 1.0 if whole >= 0 else -1.0
-    strength = torch.from_numpy(np.ascontiguousarray(maps * side)).to(inputs.device).flatten(1)
+    strength = torch.from_numpy(np.ascontiguousarray(maps * side if signed else maps)).to(inputs.device).flatten(1)
     rank = strength.argsort(dim=1, descending=True).argsort(dim=1).view(len(maps), 1, *maps.shape[1:])
     count = strength.shape[1]
     fractions = np.linspace(0, 1, steps + 1)
