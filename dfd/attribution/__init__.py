@@ -26,8 +26,8 @@ from dfd.progress import Progress, silent
 
 __all__ = [
     "BASELINE", "BASELINES", "LAYER", "METHODS", "NO_TARGET", "PRECISIONS", "SETTINGS", "SIGNLESS", "STEPS", "TARGET",
-    "UNSIGNED", "VIEWS", "Attribution", "Precision", "Reading", "StopAsked", "Stopped", "blurred_face", "explain", "layers",
-    "overlays", "read", "views", "write",
+    "UNSIGNED", "VIEWS", "Attribution", "Precision", "Reading", "StopAsked", "Stopped", "blurred_face", "explain",
+    "layers", "overlays", "read", "views", "write",
 ]  # fmt: skip
 
 LAYER = "layer3"  # 7x7 at 112 px; layer4's 4x4 is too coarse
