@@ -20,7 +20,7 @@ from dfd import tracking
 from dfd.attribution import METHODS, views
 from dfd.attribution.truth import randomised
 from dfd.checkpoints import Checkpoint
-from dfd.clip_audit import CONTROLS, FIGURES, QUICK, THOROUGH, Effort, Row, clip_rows, facts_of_clip
+from dfd.clip_audit import CONTROLS, FIGURES, PROTOCOL, QUICK, THOROUGH, Effort, Row, clip_rows, facts_of_clip
 from dfd.errors import ManifestError
 from dfd.evaluation import facts_of
 from dfd.manifest import Manifest, Split
@@ -118,7 +118,7 @@ def audit(
 
 def _kept(checkpoint: Checkpoint, chosen: Manifest, methods: Sequence[str], effort: Effort) -> Path:
     """The folder of the clips that are done, of exactly this audit."""
-    told = [checkpoint.meta.model_dump_json(), chosen.content(), list(methods), asdict(effort)]
+    told = [PROTOCOL, checkpoint.meta.model_dump_json(), chosen.content(), list(methods), asdict(effort)]
     digest = hashlib.sha256(json.dumps(told).encode())
     for name, weights in sorted(checkpoint.model.state_dict().items()):
         digest.update(name.encode())

@@ -82,6 +82,13 @@ def test_evidence_for_real_and_evidence_elsewhere_count_for_nothing() -> None:
         assert (found.pointing, found.energy, found.iou) == (0, 0, 0)
 
 
+def test_of_several_strongest_pixels_those_in_the_mask_count() -> None:
+    """A window's map has no first pixel: half of it in the mask is half right."""
+    masks, maps = np.zeros((2, 1, 8, 8), np.float32)
+    masks[:, :, :4] = maps[:, :, 2:6] = 1
+    assert against_mask(maps, masks.astype(bool)).pointing == pytest.approx(0.5)
+
+
 def test_frames_without_a_mask_are_left_out() -> None:
     masks = mask()
     masks[1:] = False
