@@ -4,8 +4,9 @@ import streamlit as st
 
 from dfd import attribution
 from dfd.attribution.timeline import Timeline
+from dfd.errors import StoreError
 from dfd.glossary import METHODS, TERMS
-from pages.ui import clips, explained, explained_charts, frame, how, judging, store, truth
+from pages.ui import clips, explained, explained_charts, frame, how, judging, store, truth, try_verdicts
 from pages.ui.explained import Seen
 from pages.ui.judging import Tried
 
@@ -16,6 +17,8 @@ def choose() -> Tried:
     last: Tried | None = st.session_state.get("tried")
     if run_id and ref and (last is None or (last.run_id, last.clip.ref) != (run_id, ref)):
         with store.told():
+            if run_id not in judging.detector_names(runs):
+                raise StoreError(f"this link's run, {run_id[:80]}, is no finished detector of this store; choose one")
             last = st.session_state["tried"] = judging.judge(clips.of_corpus(ref), run_id)
     if last is None:
         left, right = st.columns([2, 3], gap="large")
@@ -37,7 +40,7 @@ def choose() -> Tried:
 def place_of(key: str, last: int) -> int:
     """The current frame: where the slider is, at first where the link says."""
     asked = st.query_params.get("frame", "")
-    if key not in st.session_state and asked.isdecimal():
+    if key not in st.session_state and asked.isdecimal() and len(asked) < 9:
         st.session_state[key] = min(max(int(asked), 1), last)
     place = 1 if last == 1 else st.slider("Frame", 1, last, key=key, help="The frames scored, in order.")
     if place > 1 or asked:
@@ -78,11 +81,15 @@ if not (runs["checkpoint"] != "").any():
 tried = choose()
 with st.container(horizontal=True, vertical_alignment="center"):
     name = judging.detector_names(runs)[tried.run_id]
-    st.markdown(f"**{tried.clip.name}** judged **{tried.verdict.decision}** by {name}")
+    score = tried.verdict.p_fake
+    scored = "" if score is None else f" (p_fake {score:.3f}, threshold {tried.verdict.threshold:.3f})"
+    st.markdown(f"**{tried.clip.name}** judged **{tried.verdict.decision}** by {name}{scored}")
     st.page_link("pages/try_clip.py", label="Another clip", icon=":material/swap_horiz:")
 if tried.verdict.p_fake is None:
     frame.hint("There is no score to explain: the detector gave none for this clip.", "person_off")
     st.stop()
+
+try_verdicts.cautions([tried], [name])
 
 face = tried.verdict.face_clip
 with store.told():
@@ -105,7 +112,8 @@ with store.told():
     found = explained.maps(tried, asked)
     told = explained.over_time(tried, found, asked.baseline)
     seen = [Seen(METHODS[method].label, found, look.over(found, face.crops))]
-    if beside is not None:
+if beside is not None:
+    with store.told_aside():
         other = explained.maps(beside.tried, asked.by(beside.method or method))
         seen.append(Seen(beside.label, other, look.over(other, face.crops)))
 browse(seen, told, tried)
@@ -116,7 +124,8 @@ for one in seen:
     frame.strip(one.pictures, face.track.times, "Heat map")
 explained.downloads(seen[0], told, tried)
 
-truth.show(found, tried)
+with store.told_aside():
+    truth.show(found, tried)
 
 st.subheader("How to read this", anchor=False)
 st.markdown(f"{METHODS[method].help} {legend}")

@@ -12,6 +12,7 @@ import pytest
 from dfd import tracking
 from dfd.progress import Printer
 from dfd.video import write_video
+from tests import videos
 from tests.commands import dfd
 
 
@@ -96,6 +97,21 @@ def test_a_clip_without_a_face_has_no_score(
     assert "wall.mp4" in told["message"]
     assert dfd(monkeypatch, "explain", path, "--checkpoint", tiny_checkpoint, "--out", tmp_path / "maps") == 1
     assert "wall.mp4" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+
+
+def test_a_clip_too_short_for_a_verdict_is_not_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    """Heat maps would show what a verdict rests on that was never given."""
+    path, meta = tmp_path / "blink.mp4", tiny_checkpoint / "checkpoint.json"
+    write_video(path, videos.face_frames(3), 30.0)
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"sequence_length": 10}))
+    assert dfd(monkeypatch, "predict", path, "--checkpoint", tiny_checkpoint, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["decision"], told["p_fake"]) == ("inconclusive", None)
+    assert dfd(monkeypatch, "explain", path, "--checkpoint", tiny_checkpoint, "--out", tmp_path / "maps") == 1
+    assert told["message"] in capsys.readouterr().err
     assert not (tmp_path / "maps").exists()
 
 

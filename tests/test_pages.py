@@ -341,6 +341,18 @@ def test_a_link_to_a_clip_that_is_not_there_says_so(sample_clip: Clip, clip: str
     assert said in error.value
 
 
+@pytest.mark.parametrize("run", ["models:/dfd-detector@best", "/tmp", "0123"])
+def test_a_link_to_no_detector_of_the_store_says_so(sample_clip: Clip, run: str) -> None:
+    app = open_page("attribution", run=run, clip="sample-swap:swap/id1")
+    (error,) = app.error
+    assert f"this link's run, {run}, is no finished detector of this store" in error.value
+
+
+def test_a_frame_beyond_all_measure_is_no_fault(sample_clip: Clip) -> None:
+    app = open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1", frame="9" * 6000)
+    assert not app.error
+
+
 def test_two_methods_stand_side_by_side_on_the_same_frames(sample_clip: Clip) -> None:
     app = open_page("attribution", run=a_detector(), clip="sample-swap:swap/id1")
     beside = app.selectbox(key="beside")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfd.corpora.sample import SampleSpec, load_mask, make, mask_path
+from dfd.corpora.sample import SampleSpec, load_mask, make, mask_path, save_mask
 from dfd.corpora.sample_fakes import FAMILIES, Family
 from dfd.corpora.sample_people import make_person
 from dfd.corpora.sample_render import Pair, render_pair
@@ -192,7 +192,11 @@ def test_the_key_follows_the_spec() -> None:
 def test_no_mask_is_a_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "mask.npz"
     broken.write_bytes(b"no zip")
-    for path in (broken, tmp_path / "none.npz"):
+    whole, empty, cut = (tmp_path / f"{name}.npz" for name in ("whole", "empty", "cut"))
+    save_mask(whole, np.ones((2, 8, 8), np.bool_))
+    empty.touch()
+    cut.write_bytes(whole.read_bytes()[:-40])
+    for path in (broken, empty, cut, tmp_path / "none.npz"):
         with pytest.raises(ManifestError, match=path.name):
             load_mask(path)
 

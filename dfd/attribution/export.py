@@ -29,8 +29,8 @@ def everything(found: Attribution, told: Timeline, face_clip: FaceClip) -> dict[
     shares = None if parts is None else region_shares(found.maps, parts)
     return {
         **facts_of(found, face_clip),
-        "baseline_score": told.baseline_score,
         "over_time": told.over_time,
+        "over_time_baseline_score": told.baseline_score,
         "importance": told.weights.tolist(),
         "without_frame": [None if np.isnan(value) else value for value in told.without.tolist()],
         "p_fake_after": told.p_fake_after.tolist(),

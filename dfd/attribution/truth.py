@@ -70,8 +70,8 @@ def against_mask(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> MaskFig
     inside = masks[seen].reshape(seen.sum(), -1)
     evidence = maps[seen].clip(min=0).reshape(inside.shape).astype(np.float64)
     total = evidence.sum(axis=1)
-    # Maps of windows have many strongest pixels: what counts is how many of them are right. A frame that speaks for real
-    # alone points nowhere, and no share of it is right.
+    # Maps of windows have many strongest pixels: what counts is how many of them are right. A frame that speaks for
+    # real alone points nowhere, and no share of it is right.
     strongest = (evidence == evidence.max(axis=1, keepdims=True)) & (total > 0)[:, None]
     pointing = (inside & strongest).sum(axis=1) / strongest.sum(axis=1).clip(min=1)
     energy = np.divide((evidence * inside).sum(axis=1), total, out=np.zeros(len(total)), where=total > 0)

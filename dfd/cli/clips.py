@@ -137,7 +137,7 @@ def _explain_clip(
     loaded = load(ref)
     verdict = Detector(loaded).judge(clip)
     face = verdict.face_clip
-    if face is None:
+    if face is None or verdict.p_fake is None:  # where there is no verdict, there is nothing that it rests on
         raise NoFaceError(verdict.message)
     with printed() as progress:
         try:

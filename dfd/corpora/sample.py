@@ -8,6 +8,8 @@ real fakes: it is there so that every part of dfd can run, and be measured, with
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,10 +119,10 @@ def load_mask(path: Path) -> NDArray[np.bool_]:
         ManifestError: the file is missing or no mask.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             shape = tuple(int(side) for side in stored["shape"])
             bits = np.unpackbits(stored["bits"], count=int(np.prod(shape)))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ManifestError(f"{path} is not a fake's mask ({error}); make its corpus again") from None
     return bits.astype(bool).reshape(shape)
 

@@ -23,6 +23,15 @@ def told() -> Iterator[None]:
         st.stop()
 
 
+@contextmanager
+def told_aside() -> Iterator[None]:
+    """The same of something that the page can do without: it goes on."""
+    try:
+        yield
+    except DfdError as error:
+        st.error(str(error), icon=":material/error:")
+
+
 @st.cache_resource(ttl=2, max_entries=2, show_spinner=False)  # shared by all sessions, and not copied
 def _runs(uri: str) -> pd.DataFrame:
     return tracking.current_runs()
