@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, enable_grad
 
-from dfd.attribution import LAYER, SIGNLESS, VIEWS, Reading, read
+from dfd.attribution import LAYER, VIEWS, Reading, read
 from dfd.attribution.asked import SAMPLES, STRIDE, Asked
 from dfd.attribution.truth import (
     Squares,
@@ -29,6 +29,7 @@ from dfd.attribution.truth import (
 )
 from dfd.checkpoints import Checkpoint
 from dfd.face_only import load_face_clip
+from dfd.glossary import METHODS
 from dfd.manifest import Clip
 from dfd.progress import Progress
 from dfd.truth_masks import mask_of
@@ -110,7 +111,8 @@ def clip_rows(
         for number, (way, make) in enumerate(ways.items()):
             progress(number / len(ways), f"{clip.clip_id}: {way}")
             maps[way] = make()
-            figures = _figures(reading, maps[way], mask, lost, effort, signed=way not in (*CONTROLS, *SIGNLESS))
+            signed = way not in CONTROLS and METHODS[way].signed
+            figures = _figures(reading, maps[way], mask, lost, effort, signed=signed)
             if forgotten is not None and way not in CONTROLS:
                 again = partial(_explained, reading, way, effort)
                 figures["max_sensitivity"] = sensitivity_of(again, reading.inputs, maps[way], effort.neighbours)

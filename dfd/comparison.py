@@ -171,8 +171,9 @@ def setups(points: pd.DataFrame) -> pd.DataFrame:
         A row a parameter in which they differ, by dotted name ("clips" where those alone differ), a column a setup; ""
         where a setup has none. No columns where no such runs have several setups. Of many setups the first `SETUPS`.
     """
-    alike = points.groupby(["corpus", "model", "backbone", "head", "control"], dropna=False)["setup"]
-    several = points[(alike.transform("nunique") > 1) & (points["setup"] != "")]
+    alike = ["corpus", "model", "backbone", "head", "control"]
+    kinds = points.drop_duplicates([*alike, "setup"])  # few, of however many runs
+    several = kinds[(kinds.groupby(alike, dropna=False)["setup"].transform("nunique") > 1) & (kinds["setup"] != "")]
     first = several.drop_duplicates("setup").head(SETUPS)
     told = {row.setup: tracking.params(row.run_id) for row in first.itertuples()}
     names = sorted({name for params in told.values() for name in params} - NO_SETUP)

@@ -113,7 +113,7 @@ with store.told():
     told = explained.over_time(tried, found, asked.baseline)
     seen = [Seen(METHODS[method].label, found, look.over(found, face.crops))]
 if beside is not None:
-    with store.told_aside():
+    with store.told(aside=True):
         other = explained.maps(beside.tried, asked.by(beside.method or method))
         seen.append(Seen(beside.label, other, look.over(other, face.crops)))
 browse(seen, told, tried)
@@ -124,7 +124,7 @@ for one in seen:
     frame.strip(one.pictures, face.track.times, "Heat map")
 explained.downloads(seen[0], told, tried)
 
-with store.told_aside():
+with store.told(aside=True):
     truth.show(found, tried)
 
 st.subheader("How to read this", anchor=False)

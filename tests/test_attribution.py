@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from dfd import attribution, models
-from dfd.attribution import BASELINES, METHODS, SIGNLESS, Attribution, Stopped, explain, overlays, write
+from dfd import attribution, glossary, models
+from dfd.attribution import BASELINES, METHODS, Attribution, Stopped, explain, overlays, write
 from dfd.checkpoints import Checkpoint, CheckpointMeta
 from dfd.errors import CheckpointError, DfdError
 from dfd.faces import FaceClip
@@ -145,7 +145,8 @@ def test_shapes_and_facts(method: str) -> None:
     assert found.maps.dtype == found.features.dtype == np.float32
     assert len(found.features) == FRAMES
     assert np.isfinite(found.maps).all()
-    signed = method not in SIGNLESS
+    signed = method not in ("saliency", "smoothgrad")
+    assert glossary.METHODS[method].signed == signed
     assert (found.maps < 0).any() == signed
     assert (found.maps > 0).any()
     np.testing.assert_array_equal(found.times, clip.track.times)

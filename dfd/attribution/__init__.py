@@ -14,7 +14,7 @@ import torch
 
 from dfd.attribution.asked import Asked
 from dfd.attribution.baselines import BASELINE, BASELINES, blurred_face
-from dfd.attribution.methods import METHODS, SETTINGS, SIGNLESS, VIEWS
+from dfd.attribution.methods import METHODS, SETTINGS, VIEWS
 from dfd.attribution.reading import PRECISIONS, Precision, Reading, read
 from dfd.attribution.result import NO_TARGET, TARGET, UNSIGNED, Attribution, overlays, write
 from dfd.attribution.view import Attentive, StopAsked, Stopped
@@ -25,9 +25,9 @@ from dfd.models.contract import ClipModel
 from dfd.progress import Progress, silent
 
 __all__ = [
-    "BASELINE", "BASELINES", "LAYER", "METHODS", "NO_TARGET", "PRECISIONS", "SETTINGS", "SIGNLESS", "STEPS", "TARGET",
-    "UNSIGNED", "VIEWS", "Attribution", "Precision", "Reading", "StopAsked", "Stopped", "blurred_face", "explain",
-    "layers", "overlays", "read", "views", "write",
+    "BASELINE", "BASELINES", "LAYER", "METHODS", "NO_TARGET", "PRECISIONS", "SETTINGS", "STEPS", "TARGET", "UNSIGNED",
+    "VIEWS", "Attribution", "Precision", "Reading", "StopAsked", "Stopped", "blurred_face", "explain", "layers",
+    "overlays", "read", "views", "write",
 ]  # fmt: skip
 
 LAYER = "layer3"  # 7x7 at 112 px; layer4's 4x4 is too coarse

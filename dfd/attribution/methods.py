@@ -103,7 +103,6 @@ METHODS: dict[str, Method] = {
     "smoothgrad": smoothgrad,
 }
 VIEWS: dict[str, Method] = {**METHODS, "attention": _attention}
-SIGNLESS = frozenset({"saliency", "smoothgrad", "attention"})  # maps of how much, not of which way
 # What `explain` takes beside the method, of those that take anything.
 SETTINGS: dict[str, tuple[str, ...]] = {
     "gradcam": ("layer", "precision"),

@@ -17,15 +17,8 @@ PALER = (1.0, 0.55, 0.35)  # shades of the detectors of one corpus
 DODGE = {"mean pool": -0.01, "shuffled frames": 0.01}  # of the axis, so that controls do not hide each other
 OPENS_RUN = "click a point to open its run"
 PLAIN, PLAIN_HEAD = "resnext_lstm", "LSTM"  # what a line without a model's name is; every other model is named
-ALIKE = [
-    "corpus",
-    "model",
-    "backbone",
-    "head",
-    "control",
-    "setup",
-    "sequence_length",
-]  # runs that differ in none are seeds
+# Runs that differ in none of these are seeds.
+ALIKE = ["corpus", "model", "backbone", "head", "control", "setup", "sequence_length"]
 
 
 def metrics_in(runs: pd.DataFrame) -> list[str]:

@@ -14,22 +14,14 @@ _of_kind: dict[tuple[str, tuple[str, ...]], tuple[pd.DataFrame, pd.DataFrame]] =
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Show what a user can put right as one sentence, and end the page there."""
+def told(*, aside: bool = False) -> Iterator[None]:
+    """Show what a user can put right as one sentence, and end the page there, unless it can do without (`aside`)."""
     try:
         yield
     except DfdError as error:
         st.error(str(error), icon=":material/error:")
-        st.stop()
-
-
-@contextmanager
-def told_aside() -> Iterator[None]:
-    """The same of something that the page can do without: it goes on."""
-    try:
-        yield
-    except DfdError as error:
-        st.error(str(error), icon=":material/error:")
+        if not aside:
+            st.stop()
 
 
 @st.cache_resource(ttl=2, max_entries=2, show_spinner=False)  # shared by all sessions, and not copied
